@@ -12,6 +12,8 @@ Object.assign(globalThis, {
     const names = "ARRIVED, LANGUAGE, instantiate, isWhole, wasTampered";
     globalThis.runnerIn = (window) => window.Function(...inputs, `${shell}; return { ${names} };`);
     globalThis.runHere = runnerIn(globalThis); // compiled once
+    globalThis.changed = ([start, end, instead]) => html.slice(0, start) + instead + html.slice(end);
+    globalThis.html = html;
     globalThis.whole = await judgeOf(parse(html), { languages: release.LANGUAGES });
   },
 
@@ -59,22 +61,23 @@ Object.assign(globalThis, {
     return { page, ids, judge };
   },
 
-  async judgeAll(documents) {
+  // By name: where each differs from the honest one (shell.py).
+  async judgeAll(differences) {
     const verdicts = {};
-    for (const [name, html] of Object.entries(documents)) verdicts[name] = await whole.judge(parse(html));
+    for (const [name, one] of Object.entries(differences)) verdicts[name] = await whole.judge(parse(changed(one)));
     return verdicts;
   },
 
   // The same in a window, where named elements shadow properties of the document. Scripts do not run.
-  async judgeShadowed(html, documents) {
+  async judgeShadowed(documents) {
     const frame = document.body.appendChild(document.createElement("iframe"));
     const theirs = frame.contentDocument;
     const { lang, dir } = parse(html).documentElement;
     Object.assign(theirs.documentElement, { lang, dir }).setHTMLUnsafe(html);
     const { judge } = await judgeOf(theirs, { languages: release.LANGUAGES, run: runnerIn(frame.contentWindow) });
     const verdicts = {};
-    for (const [name, [property, changed]] of Object.entries(documents)) {
-      theirs.documentElement.setHTMLUnsafe(changed);
+    for (const [name, [property, one]] of Object.entries(documents)) {
+      theirs.documentElement.setHTMLUnsafe(changed(one));
       const isShadowed = theirs[property].getAttribute?.("name") === property;
       verdicts[name] = isShadowed ? await judge(theirs) : `${property} is not shadowed`;
     }

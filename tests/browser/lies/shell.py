@@ -15,6 +15,27 @@ HARNESS = Path(__file__).with_name("shell.js").read_text("utf-8")
 REMOVED, IGNORED, NOT_SHOWN = "removed", "ignored", "refused"  # verdicts: see `judgeOf`
 
 
+def difference(html: str, changed: str) -> tuple[int, int, str]:
+    """Where a text differs from the honest one: from here to there, in a browser's units, it has this instead."""
+    start = same(html, changed)
+    most = min(len(html), len(changed)) - start
+    end = min(same(html[::-1], changed[::-1]), most)
+    where = [len(html[:place].encode("utf-16-le")) // 2 for place in (start, len(html) - end)]
+    return where[0], where[1], changed[start : len(changed) - end]
+
+
+def same(one: str, other: str) -> int:
+    """How many characters are the same at the beginning."""
+    low, high = 0, min(len(one), len(other))
+    while low < high:
+        middle = (low + high + 1) // 2
+        if one[low:middle] == other[low:middle]:
+            low = middle
+        else:
+            high = middle - 1
+    return low
+
+
 class Shell:
     """The real shell.js in an empty page."""
 
@@ -39,13 +60,15 @@ class Shell:
         """Return the verdict about each changed document."""
         documents = {name: edit(self.html) for name, edit in edits.items()}
         assert self.html not in documents.values()
-        return dict(await self.page.evaluate("(documents) => judgeAll(documents)", documents))
+        differences = {name: difference(self.html, html) for name, html in documents.items()}  # a whole one is large
+        return dict(await self.page.evaluate("(differences) => judgeAll(differences)", differences))
 
     async def judges_shadowed(self, edits: Mapping[str, tuple[str, Edit]]) -> dict[str, str]:
         """The same, each with a property of the document that an element's name shadows."""
-        documents = {name: [shadowed, edit(self.html)] for name, (shadowed, edit) in edits.items()}
-        arguments = [self.html, documents]
-        return dict(await self.page.evaluate("([html, documents]) => judgeShadowed(html, documents)", arguments))
+        documents = {
+            name: [shadowed, difference(self.html, edit(self.html))] for name, (shadowed, edit) in edits.items()
+        }
+        return dict(await self.page.evaluate("(documents) => judgeShadowed(documents)", documents))
 
     async def judges_every_change(self) -> tuple[dict[str, int], list[str]]:
         """Make every change of shell.js to every node; return how many of each kind, and what is wrong."""

@@ -26,12 +26,12 @@ DRAFT = "the harbour at midnight"
 LOGIN_PIN = "ABCD-EFGH-JKMN-PQRS"
 USERNAME = "carol-of-the-north"
 
-# Clears the page's warning; true if there is no alarm or failure, and the message field is enabled and empty.
+# Clears the page's warning; true if there is no alarm or failure, and the message field is shown, enabled and empty.
 BE_WELL = """() => {
     document.querySelector("#page-alert")?.replaceChildren();
     const field = document.querySelector("message-composer textarea");
     return !document.querySelector("[role=alert]:not(:empty), [data-failed]")
-        && !!field && !field.disabled && !field.value;
+        && !!field && !field.disabled && field.checkVisibility() && !field.value;
 }"""
 
 # Forgets the conversation that the page shows, and opens this one as a page does that has just been loaded, without a
@@ -249,7 +249,7 @@ class Stage:
         """Open the conversation, with the Login PIN if the browser has logged out."""
         await expect(self.page.locator("#login-pin, message-thread").first).to_be_visible()
         await self.is_logged_in()
-        await self.opens()
+        await self.opens_anew()
 
     async def is_listening(self) -> None:
         """Wait until the page's socket is open and its first responses have arrived."""

@@ -194,7 +194,7 @@ async def test_a_scripted_click_logs_nobody_in(visitor: Visitor) -> None:
 
 
 async def test_only_a_person_can_dismiss_an_alarm(talk: Stage) -> None:
-    await talk.opens()
+    await talk.opens_anew()
     await talk.says("mine")
     await talk.bob.writes("I have seen another", a=(1, noise(32)))
     alarm = talk.page.locator("[data-alarm]")
@@ -225,7 +225,7 @@ HOLD = """() => new Promise((held) => {
 
 
 async def test_an_alarm_raised_while_the_user_continues_after_another_stays(talk: Stage) -> None:
-    await talk.opens()
+    await talk.opens_anew()
     await talk.says("mine")
     await talk.bob.writes("I have seen another", a=(1, noise(32)))
     alarm, go_on = talk.page.locator("[data-alarm]"), talk.page.get_by_role("button", name="Continue anyway")

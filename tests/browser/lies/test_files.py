@@ -99,8 +99,7 @@ async def test_no_other_file_is_drawn_or_saved(stage: Stage) -> None:
     await expect(of(stage).locator("img")).to_have_count(1)
     for name, (lie, words) in lies.items():
         with told(name), stage.liar.lying(FILES, lie):
-            await stage.opens()
-            await page.evaluate(NO_PICKER)
+            await stage.opens_anew()
             await expect(of(stage).get_by_role("status")).to_contain_text(words)
             await expect(of(stage).locator("img")).to_have_count(0)
             await of(stage).get_by_role("button", name="Download").click()
@@ -186,8 +185,8 @@ async def test_a_message_cannot_name_the_file_of_another(stage: Stage) -> None:
         return rows
 
     with stage.liar.lying(SHOWN, showing(change)):
-        await stage.opens()
+        await stage.opens_anew()
         await expect(last).to_contain_text("Cannot be verified")
         await expect(last.locator("shared-file")).to_have_count(0)
-    await stage.opens()
+    await stage.opens_anew()
     await expect(of(stage)).to_contain_text("true.txt")

@@ -179,8 +179,7 @@ async def test_a_vault_that_is_always_refused_is_not_requested_endlessly(stage: 
 
 
 async def test_a_new_login_pin_locks_the_users_own_keys_whatever_the_server_claims(stage: Stage) -> None:
-    carl = await Someone.arrives(stage.browser, stage.truth, "carl", stage.liar.url)
-    await carl.creates_an_account()
+    carl = await Someone.is_in(stage.browser, stage.truth, "carl", stage.liar.url)
     page = carl.page
     await page.goto(f"{stage.liar.url}/account")
     await page.get_by_label("Current Login PIN").fill(carl.login_pin)
@@ -191,7 +190,6 @@ async def test_a_new_login_pin_locks_the_users_own_keys_whatever_the_server_clai
     await page.get_by_role("textbox", name="Last 4 characters of your new Login PIN").fill(carl.login_pin[-4:])
     await page.get_by_role("button", name="Use the new Login PIN").click()
     await expect(page.get_by_text("Your new Login PIN is in use")).to_be_visible()
-    await page.goto(stage.liar.url)
     await carl.logs_out()
     await carl.logs_in()
     await carl.context.close()

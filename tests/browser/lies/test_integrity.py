@@ -47,19 +47,18 @@ async def test_a_changed_script_does_not_run_and_the_page_says_it_has_not_starte
     path = rf"GET /static/[0-9a-f]{{12}}/js/{SCRIPTS[name]}\.js"
     browser = visitor.page.context.browser
     assert browser
+    page = await browser.new_page()  # the script is not cached, and will not be
     with visitor.liar.lying(path, also(STEAL)):
         with visitor.liar.lying(DOCUMENT, without_integrity):  # control: it would run
-            page = await browser.new_page()  # nothing is cached
             await page.goto(visitor.liar.url)
             await until(lambda: stolen(visitor))
-            await page.close()
         visitor.watch.since = len(visitor.liar.heard)
-        page = await browser.new_page()
         await page.goto(visitor.liar.url, wait_until="load")
         await expect(page.get_by_text("EZ-DMS has not started.")).to_be_visible()
         await expect(page.locator("input, textarea")).to_have_count(0)
         assert not stolen(visitor)
-        await page.close()
+        assert any(re.match(path, one) for one in visitor.liar.heard[visitor.watch.since :])  # control: it was sent
+    await page.close()
     await visitor.opens()
     await visitor.types_and_nothing_leaves()
 

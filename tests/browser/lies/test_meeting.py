@@ -43,7 +43,7 @@ def card(stage: Stage) -> Locator:
 
 
 async def test_the_page_believes_no_acceptance_that_the_user_did_not_give(stranger: Stage) -> None:
-    await stranger.opens()
+    await stranger.opens_anew()
     await stranger.page.evaluate(SET, {"receipts": True, "typing": True})
     try:
         for _ in range(2):
@@ -63,7 +63,7 @@ async def test_the_page_believes_no_acceptance_that_the_user_did_not_give(strang
 
 
 async def test_nothing_of_a_blocked_person_is_shown_although_the_server_drops_the_block(stranger: Stage) -> None:
-    await stranger.opens()
+    await stranger.opens_anew()
     await card(stranger).get_by_role("button", name="Block").click()
     await expect(card(stranger).get_by_role("button", name="Unblock")).to_be_visible()
     await until(lambda: accepted(stranger)[0]["blocked"] == 1)
@@ -103,16 +103,16 @@ async def test_how_one_was_found_is_said_to_be_the_servers_word(stranger: Stage)
             told(said),
             stranger.liar.lying(SHOWN, facts(found_by=found_by, pin_at=None if made is None else str(made))),
         ):
-            await stranger.opens()
+            await stranger.opens_anew()
             await expect(how).to_have_text(said)
     with stranger.liar.lying(SHOWN, facts(found_by="your friend Carol")):
-        await stranger.page.goto(stranger.address)
+        await stranger.opens_anew(is_well=False)
         await expect(stranger.warning).to_contain_text(OUT_OF_PLACE)
     assert "your friend Carol" not in await stranger.page.content()
 
 
 async def test_a_report_answered_wrongly_is_never_said_to_be_taken(stranger: Stage) -> None:
-    await stranger.opens()
+    await stranger.opens_anew()
     await card(stranger).get_by_role("button", name="Report").click()
     dialog = stranger.page.locator("report-messages")
     reason = dialog.get_by_role("textbox", name="Reason")

@@ -143,7 +143,7 @@ def _small(peer: Peer) -> str:
 async def test_a_different_statement_for_a_verified_contact_raises_an_alarm(anywhere: Stage) -> None:
     for name, make in STATEMENTS.items():
         with told(name), anywhere.liar.lying(OPEN, with_statement(make(anywhere.bob))):
-            await anywhere.page.goto(anywhere.address)
+            await anywhere.opens_anew(is_well=False)
             await expect(anywhere.page.locator("[data-alarm]")).not_to_be_empty()
             await expect(anywhere.composer).to_be_disabled()
             assert FORGED not in await anywhere.page.locator("[data-alarm]").inner_text()
@@ -158,12 +158,12 @@ async def test_a_different_statement_for_a_new_contact_raises_an_alarm_and_pins_
     """It can only be checked against the conversation id, which is derived from both keys."""
     await anywhere.meets_a_new_contact("hello")
     with anywhere.liar.lying(OPEN, with_statement(own_statement("bob")[1])):
-        await anywhere.page.goto(anywhere.address)
+        await anywhere.opens_anew(is_well=False)
         await expect(anywhere.page.locator("[data-alarm]")).to_contain_text("shows a different key")
         await expect(anywhere.composer).to_be_disabled()
         await expect(anywhere.page.get_by_role("button", name="Go on")).to_have_count(0)
     assert await anywhere.contact() is None
-    await anywhere.opens()
+    await anywhere.opens_anew()
     await anywhere.comes_back()
 
 
@@ -270,7 +270,7 @@ async def test_a_linked_pin_verifies_nobody_until_the_user_confirms_who_gave_it(
 async def test_screen_readers_never_announce_a_contact_as_the_user(anywhere: Stage, name: str) -> None:
     """A screen reader announces who wrote each message."""
     await anywhere.meets_a_new_contact("I agree to pay 1000", name=name)
-    await anywhere.opens()
+    await anywhere.opens_anew()
     await anywhere.says("no, I do not")
     heard = anywhere.page.locator("message-row .visually-hidden")
     await expect(heard).to_have_text([f"Received from {name}:", "Sent by you:"])

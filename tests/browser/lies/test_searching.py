@@ -14,8 +14,6 @@ from tests.browser.lies.watching import FORGED
 from tests.support.someone import until
 
 MADE_UP = "aardwolf"  # others of this stage have said that something is forged
-SEARCHED = r"GET /messages/[0-9A-Z]{24}\?before=.*&peek=1"
-FOLLOWED = r"GET /messages/[0-9A-Z]{24}\?after=.*&peek=1"
 
 
 def instead(index: int, **changed: str) -> Change:
@@ -28,6 +26,22 @@ def with_seqs_swapped(rows: Rows) -> Rows:
     """The last two rows in the other order."""
     *before, one, other = rows
     return [*before, other | {"data-seq": one["data-seq"]}, one | {"data-seq": other["data-seq"]}]
+
+
+# What a search of a conversation finds by each of these queries, latest first, or the sentence of its error.
+FOUND = """async ([conversation, queries]) => {
+    const at = (name) => import(document.querySelector("[src*=boot]").src.replace("boot", name));
+    const [{ Shelf }, { account }, { loadContact }, { finds, readQuery }]
+        = await Promise.all(["search-index", "session", "keystore", "words"].map(at));
+    const shelf = await Shelf.of(await account, conversation, await loadContact(conversation));
+    try {
+        while (shelf.hasOlder) await shelf.loadOlder();
+    } catch ({ message }) {
+        return { message, rows: shelf.rows.length };
+    }
+    const rows = [...shelf.rows].sort((one, other) => other.at - one.at || other.seq - one.seq);
+    return queries.map((query) => rows.filter((row) => finds(readQuery(query), row, [])).map(({ text }) => text));
+}"""
 
 
 async def test_search_finds_nothing_forged_moved_withheld_or_out_of_order(stage: Stage) -> None:
@@ -45,6 +59,7 @@ async def test_search_finds_nothing_forged_moved_withheld_or_out_of_order(stage:
     by_server.other = bob.other
     forged = row_of(bob, by_server.seal(f"a true {FORGED} {MADE_UP}", n=len(bob.sent) + 1, p=bob.sent[-1].hash), 10_000)
     forked = row_of(bob, bob.seal(f"a true {FORGED} {MADE_UP}", n=len(bob.sent), p=bob.sent[-2].hash), 10_000)
+    searched, followed = (rf"GET /messages/{bob.conversation}\?{way}=.*&peek=1" for way in ("before", "after"))
     both, mine = ["a true answer", "a true question"], ["a true question"]
     lies: dict[str, tuple[Change, list[str]]] = {
         "the truth": (showing(lambda rows: rows), both),
@@ -64,10 +79,15 @@ async def test_search_finds_nothing_forged_moved_withheld_or_out_of_order(stage:
     }
     field = stage.page.get_by_role("searchbox", name="Search")
     results = stage.page.get_by_role("list", name="Messages found").get_by_role("button").locator(".words")
+    asked = [bob.conversation, ["“a true”", MADE_UP]]  # others of this stage have said "true"
     for name, (lie, texts) in lies.items():
-        with told(name), stage.liar.lying(SEARCHED, lie):
+        with told(name), stage.liar.lying(searched, lie):
+            assert await stage.page.evaluate(FOUND, asked) == [texts, []]
+    for name in ("the truth", "a row of the server's", "hers as his"):  # and on the page
+        lie, texts = lies[name]
+        with told(name), stage.liar.lying(searched, lie):
             await stage.page.goto(stage.liar.url)
-            await field.fill("“a true”")  # others of this stage have said "true"
+            await field.fill("“a true”")
             await expect(stage.page.locator(".progress")).to_have_text("Everything was searched")
             await expect(results).to_have_text(texts)
             await field.fill(MADE_UP)
@@ -88,18 +108,22 @@ async def test_search_finds_nothing_forged_moved_withheld_or_out_of_order(stage:
         "no answer": saying("", 500),
     }
     for name, lie in refused.items():
-        with told(name):
-            with stage.liar.lying(SEARCHED, lie):
-                await stage.page.goto(stage.liar.url)
-                await field.fill("“a true”")
-                await expect(stage.page.get_by_role("button", name="Resume")).to_be_visible()
-                await expect(results).to_have_count(0)
-            await until(resumes)
-            await expect(results).to_have_text(both)
+        with told(name), stage.liar.lying(searched, lie):
+            failed = await stage.page.evaluate(FOUND, asked)
+            assert failed["message"]
+            assert failed["rows"] == 0
+    assert await stage.page.evaluate(FOUND, asked) == [both, []]
+    with stage.liar.lying(searched, refused["rows that were not asked for"]):  # and on the page
+        await stage.page.goto(stage.liar.url)
+        await field.fill("“a true”")
+        await expect(stage.page.get_by_role("button", name="Resume")).to_be_visible()
+        await expect(results).to_have_count(0)
+    await until(resumes)
+    await expect(results).to_have_text(both)
 
     # Nothing of that gets into an index, and what was withheld is found once it is handed over.
     await stage.calls("session", "useSearchIndex", True)
-    for name, where in (("withheld", SEARCHED), ("a row of the server's", FOLLOWED)):
+    for name, where in (("withheld", searched), ("a row of the server's", followed)):
         lie, texts = lies[name]
         with told(name), stage.liar.lying(where, lie):
             await stage.page.goto(stage.liar.url)
@@ -115,4 +139,5 @@ async def test_search_finds_nothing_forged_moved_withheld_or_out_of_order(stage:
     await stage.calls("session", "useSearchIndex", False)
     await stage.opens()
     await stage.carries_on()
+    await carol.writes("nothing of it")  # in the list, for other tests
     await stage.meets_bob()

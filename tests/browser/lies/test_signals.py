@@ -208,7 +208,7 @@ async def test_receipts_do_not_go_back(play: Play) -> None:
 
     for lie in (older_only, lambda answer: setattr(answer, "text", "")):
         with stage.liar.lying("GET /signals/.*", lie):
-            await stage.opens()
+            await stage.opens_anew()
             await play.shows(second, "Read")
             await play.has_taken()
             await play.shows(second, "Read")

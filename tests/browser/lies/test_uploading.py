@@ -15,7 +15,7 @@ from tests.browser.test_attaching import attaches, kept, kept_bytes, saves
 from tests.support.someone import until
 
 SECRET = b"the harbour at midnight, in a file. "
-CONTENT = SECRET * 15_000  # half a MiB
+CONTENT = SECRET * 8_000  # more than the page sends in its first request
 WRONG_PLACE = "The server says that the upload continues where it cannot."
 ODD = "The server sent an answer that this page does not understand. Please try again."
 LOST = "The server does not have this file any more."
