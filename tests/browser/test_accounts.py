@@ -95,13 +95,17 @@ async def test_two_accounts_of_one_browser_are_live_in_two_tabs_and_one_logs_out
     await alice.context.close()
 
 
-async def test_each_request_says_whose_it_is_and_a_session_that_ends_leaves_the_other_account_alone(
+async def test_one_account_is_kept_as_ever_and_of_two_each_request_says_whose_it_is_and_one_session_ends_alone(
     home: Home,
 ) -> None:
     alice = await Someone.is_in(home.browser, home.server, "alice", recorded=True)
+    assert await alice.page.evaluate(KEPT) == OF_TODAY
+    assert await cookies_of(alice.context) == {"ezdms_session"}
+    await alice.page.evaluate("() => { localStorage.removeItem('ezdms-name'); sessionStorage.clear(); }")  # as before
     alice.forgets_the_past()
     await alice.page.reload()
     await expect(alice.page.get_by_test_id("my-search-pin")).to_have_text(alice.search_pin)
+    assert await alice.page.evaluate(KEPT) == OF_TODAY
     assert not [said for said in alice.traffic if "ezdms-place" in said or "place=" in said]  # as ever
     bob = await joined_by(alice, "bob")
     alice.forgets_the_past()
@@ -156,15 +160,4 @@ async def test_each_request_says_whose_it_is_and_a_session_that_ends_leaves_the_
     assert (databases, [name for name in kept if "1" in name]) == (["ezdms"], [])
     await page.reload()
     await expect(page.get_by_role("heading", name="Settings")).to_be_visible()  # nothing of hers went
-    await alice.context.close()
-
-
-async def test_what_a_browser_with_one_account_keeps_has_the_names_it_always_had(home: Home) -> None:
-    alice = await Someone.is_in(home.browser, home.server, "alice")
-    assert await alice.page.evaluate(KEPT) == OF_TODAY
-    assert await cookies_of(alice.context) == {"ezdms_session"}
-    await alice.page.evaluate("() => { localStorage.removeItem('ezdms-name'); sessionStorage.clear(); }")  # as before
-    await alice.page.reload()
-    await expect(alice.page.get_by_test_id("my-search-pin")).to_have_text(alice.search_pin)
-    assert await alice.page.evaluate(KEPT) == OF_TODAY
     await alice.context.close()

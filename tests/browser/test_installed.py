@@ -57,7 +57,8 @@ async def test_every_icon_of_the_manifest_has_its_size_and_is_drawn_from_the_svg
 
 
 async def test_the_shortcut_opens_new_chat_with_the_focus_in_its_field(home: Home) -> None:
-    alice, _ = await home.friends()
+    alice, bob = await home.person("alice", is_kept=True), await home.peer()
+    await bob.starts_with(alice.search_pin)
     manifest = json.loads((FOLDER / "manifest.webmanifest").read_text("utf-8"))
     (address,) = [one["url"] for one in manifest["shortcuts"] if one["name"] == "New chat"]
     await alice.page.goto("about:blank")
