@@ -48,6 +48,13 @@ table.insert(out, 1, string.format('%.6f', longest))
 return out
 """
 
+# Who has a visible page of a user, by the clock of the bus: those of two machines may differ.
+SEE = """
+redis.call('ZADD', KEYS[1], redis.call('TIME')[1] + tonumber(ARGV[2]), ARGV[1])
+return redis.call('EXPIRE', KEYS[1], tonumber(ARGV[2]))
+"""
+WATCHED = "return redis.call('ZCOUNT', KEYS[1], redis.call('TIME')[1], '+inf')"
+
 
 class BusError(Exception):
     """The bus cannot be used; the message says what the operator can do, and holds no password."""
@@ -219,7 +226,7 @@ class SharedHub(Hub[Event]):
         """True if this user looks at a page, here or elsewhere."""
         if await super().is_watched(user_id):
             return True
-        return bool(await self._ask("ZCOUNT", ("seen", user_id), str(time.time()), "+inf"))
+        return bool(await self._ask("EVAL", WATCHED, "1", ("seen", user_id)))
 
     def note_visible(self, mailbox: Mailbox[Event], is_visible: bool) -> None:
         """Note whether the page of this socket is visible, for all processes."""
@@ -236,8 +243,7 @@ class SharedHub(Hub[Event]):
         if self._bus is None:
             return
         if any(mailbox.is_visible for mailbox in self.mailboxes(user_id)):
-            await self._ask("ZADD", ("seen", user_id), str(time.time() + SEEN_FOR), self._bus.process_id)
-            await self._ask("EXPIRE", ("seen", user_id), str(int(SEEN_FOR)))
+            await self._ask("EVAL", SEE, "1", ("seen", user_id), self._bus.process_id, str(int(SEEN_FOR)))
         else:
             await self._ask("ZREM", ("seen", user_id), self._bus.process_id)
 

@@ -97,3 +97,22 @@ def test_a_process_that_is_cut_off_goes_unnoticed_and_its_people_go_on_at_the_ot
     assert second.complaints() == ""
     for person in (alice, bob, moved):
         person.close()
+
+
+def test_a_session_that_ends_elsewhere_loses_its_sockets_at_a_process_that_is_cut_off_from_the_bus_alone(
+    cables: tuple[Site, Cable, Cable],
+) -> None:
+    site, _, to_bus = cables
+    first, second = site.servers
+    alice = Program(first, "alice")
+    elsewhere = Program.of(second, alice)
+    kept = elsewhere.log_in()
+    to_bus.hold()
+    wait(lambda: "the bus is away" in first.log.read_text())
+    with closing(Ear(first, alice.token)) as ended, closing(Ear(first, kept)) as stays:
+        elsewhere.ask("/sessions/end_others", {})
+        assert ended.closed_with() == 1008
+        assert stays.stays_open()
+    assert second.complaints() == ""
+    for person in (alice, elsewhere):
+        person.close()

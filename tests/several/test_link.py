@@ -6,12 +6,15 @@ import asyncio
 import json
 import signal
 import socket
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from itertools import repeat
 
 import pytest
 import redis
 
+from ezdms.actions import joining
 from ezdms.actions.event import Codec, Event
 from ezdms.hub import link as links
 from ezdms.hub.bus import Bus
@@ -120,3 +123,27 @@ async def test_a_link_that_ends_tells_everybody_who_waits_once(bus: buses.Redis)
         await link.ask("PING")
     link.close()
     assert len(lost) == 1
+
+
+async def test_whether_somebody_looks_at_a_page_is_known_whatever_the_clocks_of_machines_say(
+    bus: buses.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hubs = [joining.new_hub() for _ in range(2)]
+    for hub in hubs:
+        await hub.open(Bus(bus.address, key=KEY, deployment_id=DEPLOYMENT))
+    mailbox = hubs[0].subscribe("alice", "s")
+    hubs[0].note_visible(mailbox, True)
+    async with asyncio.timeout(10):
+        while not await hubs[1].is_watched("alice"):
+            pass
+    now = time.time()
+    for other in (now - 3600, now + 3600):
+        monkeypatch.setattr(time, "time", repeat(other).__next__)
+        assert await hubs[1].is_watched("alice")
+        assert not await hubs[1].is_watched("bob")
+    hubs[0].note_visible(mailbox, False)
+    async with asyncio.timeout(10):
+        while await hubs[1].is_watched("alice"):
+            pass
+    for hub in hubs:
+        await hub.close()

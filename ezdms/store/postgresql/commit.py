@@ -16,6 +16,8 @@ from ezdms.store.postgresql.errors import AGAIN, is_out_of_reach, told
 from ezdms.store.postgresql.session import Connection, Row, Session
 
 ATTEMPTS = 5  # of one write, each after a deadlock
+UNCERTAIN = "PostgreSQL was lost during a COMMIT, which may or may not have happened."
+FEW = 8  # statements that go to PostgreSQL with their COMMIT, in one trip; for a larger batch, another trip is little
 
 
 @dataclass(slots=True)
@@ -52,6 +54,8 @@ def _commit(session: Session, writes: list[KnownWrite]) -> list[Any]:
     """Try all writes at once; after an error, each alone. After a lost connection, once more on a new one, unless the
     COMMIT may have happened: then a repeat by the client decides."""
     try:
+        if (statement := _statement_of_few(writes)) and not session.is_stale():
+            return _transact_at_once(session, writes, statement)
         return _transact(session, writes, _run_fast)
     except Exception as error:
         if isinstance(error, Uncertain):
@@ -99,11 +103,33 @@ def _transact(
             connection.driver.execute("COMMIT")
     except BaseException as error:
         if is_committing and connection.driver.closed:
-            raise Uncertain("PostgreSQL was lost during a COMMIT, which may or may not have happened.") from error
+            raise Uncertain(UNCERTAIN) from error
         with suppress(psycopg.Error):
-            connection.driver.execute("ROLLBACK")
+            connection.driver.rollback()  # and prepare anew: after an error, PostgreSQL has skipped what came next
         raise
     return outcomes
+
+
+def _transact_at_once(session: Session, writes: list[KnownWrite], statement: Statement) -> list[Any]:
+    """The same in one trip. Those without a row, which have done nothing, are decided afterwards."""
+    connection = session.connection()
+    try:
+        with connection.driver.pipeline():
+            connection.send("BEGIN")
+            connection.lock(*_keys(writes))
+            sent = [connection.send(statement.sql, statement.values(*write.args, **write.kwargs)) for write in writes]
+            connection.send("COMMIT")
+    except BaseException as error:
+        if connection.driver.closed:
+            raise Uncertain(UNCERTAIN) from error
+        with suppress(psycopg.Error):
+            connection.driver.rollback()  # and prepare anew: after an error, PostgreSQL has skipped what came next
+        raise
+    found = [cursor.fetchall() for cursor in sent]
+    return [
+        statement.read(rows, *write.args, **write.kwargs) if rows else _commit_alone(session, write)
+        for write, rows in zip(writes, found, strict=True)
+    ]
 
 
 def _is_alone(write: KnownWrite) -> bool:
@@ -147,6 +173,12 @@ def _statement_of_all(writes: list[KnownWrite]) -> Statement | None:
     """The statement that all of them are, if there is one."""
     first, *others = map(_statement_of, writes)
     return first if all(one is first for one in others) else None
+
+
+def _statement_of_few(writes: list[KnownWrite]) -> Statement | None:
+    """The same if they are few, each of another sender: what one is answered does not depend on the others."""
+    senders = {write.kwargs.get("sender_id") for write in writes}
+    return _statement_of_all(writes) if len(writes) <= FEW and len(senders) == len(writes) else None
 
 
 def _run_as(connection: Connection, statement: Statement, writes: list[KnownWrite]) -> list[Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import select
 import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -234,6 +235,14 @@ class Session:
             driver.adapters.register_dumper(int, Int8Dumper)
             self._connection = Connection(driver)
         return self._connection
+
+    def is_stale(self) -> bool:
+        """True unless there is a connection about which PostgreSQL has said nothing, such as that it stops."""
+        if self._connection is None or self._connection.driver.closed:
+            return True
+        poll = select.poll()
+        poll.register(self._connection.driver, select.POLLIN)
+        return bool(poll.poll(0))
 
     def is_lost(self) -> bool:
         """True if there was a connection, and it is closed."""
