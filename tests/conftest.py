@@ -137,13 +137,24 @@ SLOWEST = (
 def pytest_addoption(parser: pytest.Parser) -> None:
     """--engine postgresql: apps of tests have their database there. Servers in processes of their own have SQLite."""
     parser.addoption("--engine", choices=("sqlite", "postgresql"), default="sqlite")
+    words = "of a test with parameters that make the same queries, run the first only"
+    parser.addoption("--first-only", action="store_true", help=words)
+
+
+def deselect(config: pytest.Config, items: list[pytest.Item], others: list[pytest.Item]) -> None:
+    """Leave these out."""
+    config.hook.pytest_deselected(items=others)
+    items[:] = [item for item in items if item not in others]
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Run the slowest files first (bin/test has xdist keep this order)."""
     if config.getoption("--engine") == "postgresql":
-        config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker("sqlite_only")])
-        items[:] = [item for item in items if not item.get_closest_marker("sqlite_only")]
+        deselect(config, items, [item for item in items if item.get_closest_marker("sqlite_only")])
+    if config.getoption("--first-only"):
+        first = {item.nodeid.partition("[")[0]: item for item in reversed(items)}.values()
+        rest = [item for item in items if item not in first and not item.get_closest_marker("other_queries")]
+        deselect(config, items, rest)
     order = {ROOT / "tests" / name: place for place, name in enumerate(SLOWEST)}
     items.sort(key=lambda item: order.get(item.path, len(SLOWEST)))
 
@@ -226,21 +237,23 @@ def migrated(postgresql: engines.PostgreSQL) -> str:
 
 
 @pytest.fixture(autouse=True)
-def engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+def engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """The engine that the apps of this test have."""
     chosen: str = request.config.getoption("--engine")
     if chosen == "postgresql":
         server, template = request.getfixturevalue("postgresql"), request.getfixturevalue("migrated")
         places = engines.places
-        places.clear()
 
         def place_of(settings: Settings) -> str:
             if settings.data_dir not in places:
-                places[settings.data_dir] = server.create(template)
+                places[settings.data_dir] = server.take(template)
             return places[settings.data_dir]
 
         monkeypatch.setattr("ezdms.app.place_of", place_of)
-    return chosen
+        monkeypatch.setattr("ezdms.store.postgresql.database.READERS", 2)  # each is a process of PostgreSQL
+    yield chosen
+    while engines.places:
+        server.give_back(engines.places.popitem()[1])
 
 
 class Server:

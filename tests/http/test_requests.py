@@ -107,6 +107,7 @@ async def test_a_message_sent_too_early_over_a_socket_is_refused_too(
     assert (await line(bob, request_id))["unread"] == 3
 
 
+@pytest.mark.other_queries
 @pytest.mark.parametrize("how", ["answers", "starts"])
 async def test_answering_or_starting_accepts(alice: Person, bob: Person, request_id: str, how: str) -> None:
     for text in ("one", "two", "three"):

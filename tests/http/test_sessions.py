@@ -173,6 +173,7 @@ async def test_an_account_has_a_limited_number_of_sessions_and_a_login_deletes_a
     assert len(await execute(app, "SELECT 1 FROM sessions WHERE user_id = :id", id=alice.user_id)) == 2
 
 
+@pytest.mark.other_queries
 @pytest.mark.parametrize(("age", "moves"), [(USED_AGAIN - 10_000, False), (USED_AGAIN + 1, True)])
 async def test_last_used_is_updated_only_after_a_while(app: Quart, alice: Person, age: int, moves: bool) -> None:
     other = await log_in(app, alice, FIREFOX, "203.0.113.1")

@@ -39,6 +39,7 @@ async def exists(person: Person) -> bool:
     return (await enter(person, **proof(person)))[0] == 200
 
 
+@pytest.mark.other_queries
 @pytest.mark.parametrize(
     ("made", "used", "stays"), [(29, 29, True), (30, 30, False), (400, 30, False), (400, 29, True), (29, 400, True)]
 )
@@ -63,6 +64,7 @@ async def test_an_account_without_a_session_counts_as_unused(app: Quart, alice: 
     assert not await exists(alice)
 
 
+@pytest.mark.other_queries
 @pytest.mark.parametrize("has_written", [True, False])
 async def test_an_account_with_messages_is_kept(app: Quart, alice: Person, bob: Person, has_written: bool) -> None:
     await alice.start(bob)

@@ -85,6 +85,7 @@ async def test_a_version_other_than_the_next_one_changes_nothing(
     assert (await put(alice, stored + 1, BLOB)).status_code == 200
 
 
+@pytest.mark.other_queries
 @pytest.mark.parametrize("stored", [0, 1])
 async def test_one_of_two_concurrent_writers_wins(alice: Person, stored: int) -> None:
     if stored:

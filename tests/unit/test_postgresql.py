@@ -456,3 +456,21 @@ async def test_a_leader_that_is_stopped_or_cut_off_leads_no_more(
     assert [await one.leads() for one in reversed(opened)] == [True, False]
     for database in opened:
         await database.close()
+
+
+def test_a_database_for_tests_that_was_given_back_is_empty_unless_someone_uses_it(
+    postgresql: engines.PostgreSQL, migrated: str
+) -> None:
+    address = postgresql.take(migrated)
+    with psycopg.connect(address) as connection:
+        before = connection.execute("SELECT number FROM migrations").fetchall()
+        connection.execute("INSERT INTO deployment (deployment_id, created_at) VALUES ('x', 1)")
+    postgresql.give_back(address)
+    assert postgresql.take(migrated) == address
+    with psycopg.connect(address) as connection:
+        assert connection.execute("SELECT * FROM deployment").fetchall() == []
+        assert connection.execute("SELECT number FROM migrations").fetchall() == before != []
+        connection.execute("INSERT INTO deployment (deployment_id, created_at) VALUES ('x', 1)")
+        connection.execute("LOCK TABLE deployment")
+        postgresql.give_back(address)
+    assert postgresql.take(migrated) != address
