@@ -97,6 +97,7 @@ class Database(ABC):
     `revision` is incremented by every write, before its caller returns, except by those marked keeps_sessions.
     """
 
+    probe: Query[[], None] = staticmethod(_probe)  # what examine() writes
     held = "The database does not respond."  # the fault while nothing can be written
 
     def __init__(self, health: Health) -> None:
@@ -174,7 +175,7 @@ class Database(ABC):
         ask at the same time."""
         with suppress(Busy):
             if self._probe is None or self._probe.done():
-                self._probe = self.submit(_probe)
+                self._probe = self.submit(self.probe)
             done, _ = await asyncio.wait([self._probe], timeout=STALLED)
             for probe in done:
                 probe.exception()  # the fault says it better

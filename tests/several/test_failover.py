@@ -8,9 +8,11 @@ from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
 
+import httpx
 import psycopg
 import pytest
 
+from tests.conftest import Server
 from tests.hosting.test_two_proxies import Sender
 from tests.several.conftest import Ear, Site
 from tests.several.test_bad_starts import refused
@@ -78,3 +80,20 @@ def test_a_standby_that_takes_over_has_all_that_was_acknowledged_and_is_found_wi
         while rows := bob.ask(f"/messages/{where}?limit=200&after={len(stored)}"):
             stored += [row["message_id"] for row in rows]
         assert stored == sender.acknowledged
+
+
+def test_without_its_synchronous_standby_a_server_is_not_well_although_nobody_writes(
+    own_postgresql: engines.PostgreSQL, standby: engines.PostgreSQL, bus: buses.Redis, tmp_path: Path
+) -> None:
+    site = Site(tmp_path, own_postgresql.create(), bus)
+    with site.servers[0] as server:
+        wait(lambda: status(server) == 200)
+        standby.stop()
+        wait(lambda: status(server) == 503)
+        standby.start()
+        wait(lambda: status(server) == 200)
+
+
+def status(server: Server) -> int:
+    """What /ping says."""
+    return httpx.get(f"{server.url}/ping", timeout=30).status_code

@@ -8,7 +8,7 @@ from typing import Any
 import psycopg
 
 from ezdms.store import schema
-from ezdms.store.database import STALLED, Database, P, Query, T, Write
+from ezdms.store.database import STALLED, Connection, Database, P, Query, T, Write
 from ezdms.store.errors import Unavailable
 from ezdms.store.postgresql.commit import KnownWrite, commit_together
 from ezdms.store.postgresql.errors import sentence, told
@@ -18,6 +18,7 @@ from ezdms.store.schema import DatabaseError
 
 READERS = 4
 LEADS_FOR = 30_000  # ms; a process that is stopped for longer leads no more
+PROBE = """SELECT pg_logical_emit_message(true, 'ezdms', '') WHERE current_setting('synchronous_standby_names') <> ''"""
 AWAY = "PostgreSQL cannot be reached, or does not respond."
 
 
@@ -62,9 +63,18 @@ class Health:
         return self.is_away or (self._began is not None and time.monotonic() - self._began > seconds)
 
 
+def _probe(connection: Connection) -> None:
+    """A write that changes nothing; with a synchronous standby, one whose COMMIT waits for it like any other."""
+    connection.execute(PROBE)
+
+
+_probe.keeps_sessions = True  # type: ignore[attr-defined]
+
+
 class PostgreSQL(Database):
     """One writer with group commit, and readers; other processes have theirs."""
 
+    probe = staticmethod(_probe)
     held = AWAY
 
     def __init__(self, writer: Session, readers: list[Session], leader: Session, health: Health) -> None:
