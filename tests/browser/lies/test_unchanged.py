@@ -115,7 +115,7 @@ async def test_a_refused_change_is_reported_and_shows_nothing_as_done(talk: Stag
                     await is_unchanged(talk, [*texts, mine])
                     for _ in range(3):
                         await page.evaluate(ROUND)
-                    await page.wait_for_timeout(100 if number else 300)
+                    await page.wait_for_timeout(300)
                     assert 1 <= len(asked) <= MOST, kind
                     await expect(pending, kind).to_contain_text(called)
                     if kind != "edit":
