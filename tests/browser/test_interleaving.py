@@ -13,7 +13,7 @@ import pytest_asyncio
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import given as for_any
 from hypothesis import strategies as st
-from playwright.async_api import Error, Page
+from playwright.async_api import Error, Page, expect
 
 from ezdms.client import Client
 from tests.browser.home import Home
@@ -178,6 +178,7 @@ async def live(world: World, plan: list[list[Act]]) -> None:
             await shows(page, expected)
         fresh = await someone.new_tab()
         await fresh.goto(someone.page.url)
+        await expect(fresh.locator("message-thread")).to_be_attached()
         await shows(fresh, expected)
         await fresh.close()
 

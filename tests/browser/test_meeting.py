@@ -359,6 +359,7 @@ async def test_what_has_disappeared_or_came_during_a_block_cannot_be_reported_no
     await page.keyboard.press("Escape")
     await button(page, "Unblock").click()
     await until(lambda: states(home, bob.conversation) == [(1, 0), (1, 0)])
+    await expect(button(page, "Unblock")).to_be_hidden()  # the vault knows it, too
     await page.goto("about:blank")
     for number in range(60):
         await bob.writes(f"insult {number}")

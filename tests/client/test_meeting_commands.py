@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from ezdms.client.account import now
+from ezdms.commands.client.printing import as_argument
 from tests.client.test_commands import Terminal, registered
 from tests.conftest import Server
 from tests.support import requests
@@ -104,7 +105,13 @@ def test_messages_are_reported_after_they_were_shown(pair: tuple[Terminal, Termi
     assert alice.run("report", "bob", insult, "--yes") == "Reported: 1 message of bob.\n"
     [*_, newest] = Hostile(server).run("SELECT message_id FROM reported_messages")
     assert newest["message_id"] == insult
-    assert "Not all of these" in alice.run("report", "bob", insult, "A" * 22, "--yes", code=1)
+    for unknown in ("A" * 22, "-g" + "A" * 20, "--last-of-these-ids-AA"):  # an id, as every 64th begins
+        assert "Not all of these" in alice.run("report", "bob", insult, unknown, "--yes", code=1)
     for wrong in ((), (insult, "--last", "1"), ("--last", "21")):
         alice.run("report", "bob", *wrong, "--yes", code=2)
     assert Hostile(server).run(count)[0]["count"] == before + 2
+
+
+def test_a_command_to_copy_takes_any_id() -> None:
+    assert as_argument("A" * 22) == "A" * 22
+    assert as_argument("-g" + "A" * 20) == "-- -g" + "A" * 20

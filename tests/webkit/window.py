@@ -49,7 +49,6 @@ class Window:
         alone = {"DISPLAY": display, "GDK_BACKEND": "x11", "NO_AT_BRIDGE": "1", "LIBGL_ALWAYS_SOFTWARE": "1"}
         alone |= {"HOME": str(folder), "XDG_CONFIG_HOME": str(folder), "XDG_RUNTIME_DIR": str(folder)}
         alone |= {"DBUS_SESSION_BUS_ADDRESS": "disabled:"}
-        alone |= {"WEBKIT_DISABLE_DMABUF_RENDERER": "1"}  # without a GPU, an idle page costs a sixth
         (folder / "gtk-3.0").mkdir()
         (folder / "gtk-3.0" / "gtk.css").write_text(NARROW)
         service = Service(str(DRIVER), log_output=str(folder / "driver.log"), env=os.environ | alone)

@@ -10,7 +10,7 @@ import click
 from ezdms import crypto
 from ezdms.client import Client, ClientError, Contact
 from ezdms.client.links import is_link
-from ezdms.commands.client.printing import says, trust
+from ezdms.commands.client.printing import as_argument, says, trust
 from ezdms.protocol import envelope
 
 
@@ -39,7 +39,7 @@ async def find_contact(client: Client, name: str) -> Contact:
 def warn_of_trust(contact: Contact) -> None:
     """Warn if the contact is not verified."""
     if not contact.is_verified:
-        says(f"{trust(contact)}. To verify: `ezdms verify-contact {contact.conversation_id}`.", err=True)
+        says(f"{trust(contact)}. To verify: `ezdms verify-contact {as_argument(contact.conversation_id)}`.", err=True)
 
 
 def _warn_of_missing(contacts: list[Contact]) -> None:

@@ -12,7 +12,7 @@ from ezdms.client import Client, Contact, Message
 from ezdms.client.alarms import ABOUT, OTHER_KEY
 from ezdms.commands import common
 from ezdms.commands.client.finding import find_contact
-from ezdms.commands.client.printing import says
+from ezdms.commands.client.printing import as_argument, says
 
 HOW = "Nothing is sent to {name} until you continue anyway: `{command}`."
 WHY = "What it may mean, and how to continue: `{command}`."
@@ -49,7 +49,7 @@ async def continue_anyway(name: str, server: str | None, home: Path | None, acco
 
 def command_for(contact: Contact | Message) -> str:
     """The command to continue, exact whatever the contact is called."""
-    return f"ezdms continue-anyway {contact.conversation_id}"
+    return f"ezdms continue-anyway {as_argument(contact.conversation_id)}"
 
 
 def what_to_do(client: Client, contact: Contact, sentence: str = "") -> str:

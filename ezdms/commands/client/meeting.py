@@ -151,7 +151,7 @@ def _muted(contact: Contact) -> str:
     return "always" if contact.muted_until == LATEST else f"until {time_of(contact.muted_until)}"
 
 
-@click.command("report")
+@click.command("report", context_settings={"ignore_unknown_options": True})  # an id may begin with a hyphen
 @click.argument("name")
 @click.argument("message_ids", nargs=-1)
 @click.option("--last", type=click.IntRange(1, 20), help="Instead of ids: so many of their newest messages.")

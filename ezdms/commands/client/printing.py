@@ -60,6 +60,11 @@ COLUMNS = 80  # without a terminal
 NARROWEST = 20
 
 
+def as_argument(which: str) -> str:
+    """An id in a command that a person can copy; one that begins with a hyphen would be taken for an option."""
+    return f"-- {which}" if which.startswith("-") else which
+
+
 def columns() -> int:
     """The width of the terminal, even if standard output goes through a pager."""
     for stream in (sys.__stdout__, sys.__stderr__, sys.__stdin__):

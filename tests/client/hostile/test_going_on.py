@@ -11,6 +11,7 @@ from ezdms.client import Client
 from ezdms.client.alarms import ABOUT, OTHER_KEY, ROLLED_BACK
 from ezdms.client.judging import FORGED, TAMPERED
 from ezdms.client.state import State
+from ezdms.commands.client.printing import as_argument
 from tests.client.hostile.conftest import World
 from tests.client.hostile.people import Said, Someone, all_new, where
 from tests.client.hostile.script import Script
@@ -27,7 +28,7 @@ def in_a_terminal(terminal: None, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def goes_on(someone: Someone, conversation: str, typed: str = "y\n") -> Said:
-    return someone.run("continue-anyway", conversation, typed=typed)
+    return someone.run("continue-anyway", *as_argument(conversation).split(), typed=typed)
 
 
 def accepted(someone: Someone, conversation: str) -> list[str]:
@@ -36,7 +37,7 @@ def accepted(someone: Someone, conversation: str) -> list[str]:
 
 
 def command(conversation: str) -> str:
-    return f"`ezdms continue-anyway {conversation}`"
+    return f"`ezdms continue-anyway {as_argument(conversation)}`"
 
 
 @pytest.mark.usefixtures("in_a_terminal")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ezdms import crypto
-from ezdms.commands.client.printing import OWN
+from ezdms.commands.client.printing import OWN, as_argument
 from ezdms.protocol import envelope
 from ezdms.protocol.encoding import EnvelopeError
 from tests.client.hostile.conftest import World
@@ -68,7 +68,8 @@ def test_sending_to_a_search_pin_reaches_its_owner(anna: Someone, dora: Someone,
         assert [one.fields["conversation_id"] for one in wire.posted("/send_message")] == [where(anna, dora)], typed
     said = anna.run("send", where(anna, mallory), "for mallory")  # the control: the conversation id reaches her
     assert (said.code, wire.posted("/send_message")[-1].fields["conversation_id"]) == (0, where(anna, mallory))
-    assert f"`ezdms verify-contact {where(anna, mallory)}`" in said.err  # a name here would verify someone else
+    which = as_argument(where(anna, mallory))  # a name here would verify someone else
+    assert f"`ezdms verify-contact {which}`" in said.err
 
 
 @pytest.mark.parametrize("words", [["read"], ["verify-contact"], ["chat"], ["export"]], ids=lambda words: words[0])
