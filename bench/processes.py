@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -27,15 +27,25 @@ NO_END |= {"EZDMS_QUOTA_FILES": "off"}
 class Process:
     """A server process that prints one line when it is ready."""
 
-    def __init__(self, arguments: list[str], environment: dict[str, str] | None = None, cores: int = 1) -> None:
+    def __init__(
+        self,
+        arguments: list[str],
+        environment: dict[str, str] | None = None,
+        cores: int = 1,
+        *,
+        before: Sequence[str] = (),
+        files: Sequence[int] = (),
+    ) -> None:
+        """`before`: a command that runs this one. `files`: descriptors that it gets."""
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("EZDMS_")}
         self._process = subprocess.Popen(
-            [sys.executable, "-m", *arguments],
+            [*before, sys.executable, "-m", *arguments],
             env=inherited | (environment or {}) | {"PYTHONPATH": str(ROOT)},
             cwd=ROOT,
             stdout=subprocess.PIPE,
             text=True,
             preexec_fn=lambda: os.sched_setaffinity(0, CORES[:cores]),
+            pass_fds=files,
         )
         assert self._process.stdout is not None
         self.announced = self._process.stdout.readline()
@@ -99,11 +109,26 @@ def commits(metrics_port: int) -> int:
         return int(float(re.search(r"^ezdms_commit_seconds_count (.+)$", answer.read().decode(), re.MULTILINE)[1]))
 
 
-def start(folder: Path, cores: int, settings: dict[str, str]) -> tuple[Process, int]:
-    """Start EZ-DMS on a data folder, with every check on and high limits. Returns the process and its port."""
+def _environment(folder: Path, settings: dict[str, str]) -> dict[str, str]:
+    """For EZ-DMS on a data folder, with every check on and high limits."""
     environment = NO_END | {"EZDMS_DATA_DIR": str(folder), "EZDMS_PORT": "0"}
-    environment |= {f"EZDMS_{name.upper()}": value for name, value in settings.items()}
-    process = Process(["ezdms", "serve"], environment, cores)
+    return environment | {f"EZDMS_{name.upper()}": value for name, value in settings.items()}
+
+
+def start_apart(folder: Path, cores: int, settings: dict[str, str], before: list[str]) -> tuple[Process, int]:
+    """Start EZ-DMS behind this command, which may put it into another network, on a socket of this one, as systemd
+    does. Returns the process and its port."""
+    with socket.create_server(("127.0.0.1", 0), backlog=1024) as listener:
+        number = listener.fileno()
+        shell = f'export LISTEN_PID=$$ LISTEN_FDS=1; exec "$@" 3<&{number}'
+        before = ["bash", "-c", shell, "bash", *before]  # sh would take one digit alone
+        process = Process(["ezdms", "serve"], _environment(folder, settings), cores, before=before, files=[number])
+        return process, int(listener.getsockname()[1])
+
+
+def start(folder: Path, cores: int, settings: dict[str, str]) -> tuple[Process, int]:
+    """Start EZ-DMS. Returns the process and its port."""
+    process = Process(["ezdms", "serve"], _environment(folder, settings), cores)
     match = re.search(r":([0-9]+)\n", process.announced)
     assert match, process.announced
     return process, int(match[1])
