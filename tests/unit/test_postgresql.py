@@ -273,6 +273,25 @@ async def test_messages_from_two_processes_are_in_one_order_without_gaps(both: t
     assert bytes_of_all == len(pairs) * 2 * most * len("for afor b")
 
 
+async def test_batches_that_cross_lock_in_one_order(
+    both: tuple[Database, Database], postgresql: engines.PostgreSQL
+) -> None:
+    """Two processes write in the same conversations, one after the other and the other way round, in one trip each."""
+    pairs = [await both[0].write(meet, f"here{i}", f"there{i}") for i in range(6)]
+    log = postgresql.folder / "log"
+    before = log.read_text().count("deadlock detected")
+
+    async def write_all(place: int, n: int) -> None:
+        order = pairs if place else pairs[::-1]
+        await asyncio.gather(*(send(both[place], pair, pair.split(" ")[place], n) for pair in order))
+
+    for n in range(1, 41):
+        await asyncio.gather(write_all(0, n), write_all(1, n))
+    assert log.read_text().count("deadlock detected") == before
+    [(count,)] = await both[0].read(rows, "SELECT COUNT(*) FROM messages")
+    assert count == 40 * 2 * len(pairs)
+
+
 async def test_one_senders_messages_keep_their_order_even_if_some_are_changes(both: tuple[Database, Database]) -> None:
     conversation = await both[0].write(meet, "alice", "bob")
     drafts = [draft(conversation, "alice", n, replaces="alice1" if n % 3 == 0 else "") for n in range(1, 31)]
