@@ -61,9 +61,7 @@ class Codec:
         sealed, values = event.message.encrypted, _values(event.message)
         if sealed is None:
             return encode(packed | {"Message": values})
-        values["encrypted"] = (
-            ""  # what is sealed is base64url and dots: to look through it would cost more than all else
-        )
+        values["encrypted"] = ""  # it is base64url and dots: to look through it would cost more than all else
         return encode(packed | {"Message": values}).replace(NO_COPY, f'"encrypted":"{sealed}"', 1)
 
     def unpack(self, body: dict[str, Any]) -> Event:

@@ -94,10 +94,7 @@ class Bucket:
 
     async def size(self, name: str) -> int:
         """Bytes stored so far, without gaps."""
-        slots: dict[int, int] = {}
-        async for _, _, number, size in self._objects(f"{name}/"):
-            slots[number] = max(size, slots.get(number, 0))
-        return _size_of(slots)
+        return _size_of([(number, size) async for _, _, number, size in self._objects(f"{name}/")])
 
     async def append(self, name: str, offset: int, part: bytes, size: int) -> int:
         """Store `part`. If the bucket goes away meanwhile, the beginning of it may be stored."""
@@ -153,12 +150,12 @@ class Bucket:
 
     async def sizes(self, names: Sequence[str]) -> dict[str, int]:
         """The sizes of those that are there. A listing is in the order of the names: one answer tells of many."""
-        slots: dict[str, dict[int, int]] = {name: {} for name in names}
+        slots: dict[str, list[tuple[int, int]]] = {name: [] for name in names}
         async for name, _, number, size in self._objects(None, after=names[0][:-1]):  # else without names[0]
             if name > names[-1]:
                 break
             if name in slots:
-                slots[name][number] = max(size, slots[name].get(number, 0))
+                slots[name].append((number, size))
         return {name: _size_of(found) for name, found in slots.items() if found}
 
     def is_short_of_room(self, floor: int) -> bool:
@@ -219,9 +216,9 @@ def _key(name: str, number: int, size: int) -> str:
     return f"{name}/{number:04}-{size}"
 
 
-def _size_of(slots: dict[int, int]) -> int:
-    """Bytes up to the first gap."""
-    number = 0
+def _size_of(objects: list[tuple[int, int]]) -> int:
+    """Bytes up to the first gap, from (number, size) of each object: the largest of a slot counts."""
+    slots, number = dict(sorted(objects)), 0
     while slots.get(number) == SLOT:
         number += 1
     return number * SLOT + min(slots.get(number, 0), SLOT)
