@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ezdms.actions import tasks
+from ezdms.actions.cut_off import Watch
 from ezdms.actions.event import Codec, Event
 from ezdms.actions.pushing import Pusher
 from ezdms.db import Database, Unavailable
@@ -55,11 +56,14 @@ async def joined(
     hub.on_back.append(database.note_change)
     database.on_change = lambda: hub.announce("change")
     await hub.open(Bus(address, key=key, deployment_id=deployment_id), about)
-    task = tasks.begin("the look at ended sessions", _look_forever(database, hub))
+    running = [tasks.begin("the look at ended sessions", _look_forever(database, hub))]
+    if about is not None:
+        watch = Watch(database, hub, about)
+        running += [tasks.begin("the watch", watch.on_database()), tasks.begin("the watch", watch.on_bus())]
     try:
         yield
     finally:
-        await tasks.stop(task)
+        await tasks.stop(*running)
         await hub.close()
 
 

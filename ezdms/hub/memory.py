@@ -83,6 +83,7 @@ class Hub(Generic[Event]):
     def __init__(self) -> None:
         self._mailboxes: dict[str, set[Mailbox[Event]]] = {}
         self._closing = False
+        self.is_cut_off = False  # from the other processes: sockets and requests are for those
         self.messages = 0  # published since the start, for metrics
         self.on_message: Callable[[str], None] | None = None  # told of each new message: for which user
 
@@ -90,7 +91,7 @@ class Hub(Generic[Event]):
         """Open a mailbox for one socket of this session."""
         mailbox: Mailbox[Event] = Mailbox(user_id, session_id)
         self._mailboxes.setdefault(user_id, set()).add(mailbox)
-        if self._closing:
+        if self._closing or self.is_cut_off:
             mailbox.close(RESTART)
         return mailbox
 
@@ -178,6 +179,9 @@ class Hub(Generic[Event]):
     def close_all(self) -> None:
         """Close all mailboxes, and any opened later, with RESTART, so that clients reconnect."""
         self._closing = True
+        self._restart_all()
+
+    def _restart_all(self) -> None:
         for mailbox in self._all():
             mailbox.close(RESTART)
 

@@ -136,6 +136,12 @@ class SharedHub(Hub[Event]):
         """True while what other processes say is heard."""
         return self._bus is not None and self._bus.is_up
 
+    def cut_off(self, is_cut_off: bool) -> None:
+        """Have every socket go to another process, and take none, as long as this process is cut off."""
+        if is_cut_off and not self.is_cut_off:
+            self._restart_all()
+        self.is_cut_off = is_cut_off
+
     def subscribe(self, user_id: str, session_id: str) -> Mailbox[Event]:
         """Open a mailbox for one socket of this session."""
         if self._bus is not None:
@@ -327,8 +333,7 @@ class SharedHub(Hub[Event]):
             timer.cancel()
         self._timers.clear()
         self._early.clear()
-        for mailbox in self._all():
-            mailbox.close(RESTART)
+        self._restart_all()
         self._do_soon(self._places.lose())
         for act in self.on_back:
             act()

@@ -195,6 +195,13 @@ class Database(ABC):
         """True if this process does what one of all processes on the database does."""
         return True
 
+    async def say(self, words: str) -> None:  # noqa: B027  # nobody is there
+        """Tell the other processes on the database; they hear it for a few seconds. Raises Unavailable."""
+
+    async def said(self) -> list[str]:
+        """What all processes say, this one too. Raises Unavailable."""
+        return []
+
     def _wake(self) -> None:
         if self._news is not None and not self._news.done():
             self._news.set_result(None)

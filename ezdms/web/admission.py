@@ -12,7 +12,7 @@ from quart import Response, current_app, g, request, websocket
 from quart.wrappers import Request, Websocket
 
 from ezdms.actions.sessions import Sessions, hash_token
-from ezdms.db import Unavailable, now
+from ezdms.db import Busy, Unavailable, now
 from ezdms.edge.addresses import UNKNOWN
 from ezdms.edge.headers import HEADERS
 from ezdms.models.second_step import TRUSTED_FOR
@@ -160,6 +160,8 @@ async def admit_request() -> None:
     g.session = g.renewed = None
     if request.endpoint == "static" or (is_shell(request.endpoint) and not wants_json()):
         return
+    if context.hub().is_cut_off:
+        raise Busy
     if origin.is_forged(request, context.settings().allowed_origins):
         raise Problem(403, "foreign_origin", FOREIGN)
     if find_place(request) is None:
@@ -171,6 +173,8 @@ async def admit_request() -> None:
 
 async def admit_websocket() -> Response | None:
     """Accept a socket only with an active session, from our own site, within the limits. Returns None or a refusal."""
+    if context.hub().is_cut_off:
+        raise Busy
     if origin.is_foreign(websocket, context.settings().allowed_origins):
         return refuse(403, "foreign_origin", FOREIGN)
     if find_place(websocket) is None:

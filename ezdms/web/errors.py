@@ -45,7 +45,10 @@ async def answer_too_often(error: RateLimitExceeded) -> Response:
 
 async def answer_unavailable(error: Unavailable) -> Response:
     """503: nothing was stored, and the request can be retried."""
-    return answer_problem(again_later(error))
+    problem = again_later(error)
+    if has_websocket_context():
+        return refuse(problem.status, problem.code, problem.sentence, {"Retry-After": str(problem.more["retry_after"])})
+    return answer_problem(problem)
 
 
 async def answer_http_exception(error: HTTPException) -> ResponseTypes:

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import re
+import signal
+import time
 from collections.abc import Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 import pytest
 
+from ezdms.actions.cut_off import EVERY, PATIENCE
+from tests.conftest import Server
+from tests.hosting.test_nginx import open_socket
 from tests.several.conftest import Ear, Site
+from tests.several.test_restarting import in_front
 from tests.support import buses, engines
 from tests.support.cable import Cable
-from tests.support.served import Program, wait
+from tests.support.served import SOON, Program, call, take, upgrade, wait
 
 
 @pytest.fixture
@@ -33,6 +40,22 @@ def cables(
         for server in site.servers:
             stack.enter_context(server)
         yield site, to_database, to_bus
+
+
+@contextmanager
+def stopped(server: Server) -> Iterator[None]:
+    """A process that hangs meanwhile."""
+    assert server.process is not None
+    server.process.send_signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        server.process.send_signal(signal.SIGCONT)
+
+
+def until_sent(person: Program, fields: dict[str, str]) -> None:
+    """Send it again until it is stored, as clients do."""
+    wait(lambda: person.exchange("/send_message", fields)[0] == 201)
 
 
 def hears(ear: Ear, seq: int) -> bool:
@@ -116,3 +139,63 @@ def test_a_session_that_ends_elsewhere_loses_its_sockets_at_a_process_that_is_cu
     assert second.complaints() == ""
     for person in (alice, elsewhere):
         person.close()
+
+
+@pytest.mark.parametrize("missing", ["the bus", "PostgreSQL"])
+def test_the_people_of_a_process_that_is_cut_off_from_either_go_on_at_another_until_it_is_back(
+    cables: tuple[Site, Cable, Cable], missing: str
+) -> None:
+    site, to_database, to_bus = cables
+    first, second = site.servers
+    cable = to_bus if missing == "the bus" else to_database
+    with ExitStack() as stack:
+        front = in_front(stack, site)
+        alice, bob = front.people(stack)
+        at_first, at_second = (stack.enter_context(closing(Program.of(server, alice))) for server in (first, second))
+        where = alice.start(bob)
+
+        hers, his = (stack.enter_context(closing(Ear(server, bob.token))) for server in (first, second))
+        cable.hold()  # nothing says so
+        wait(lambda: "cut off" in first.log.read_text(), within=6 * SOON)
+        assert hers.closed_with() == 1012  # its page connects again, to any process
+
+        for path in ("/ping", "/sessions", f"/messages/{where}"):
+            status, headers, _ = at_first.exchange_all(path)
+            assert (status, headers["Retry-After"] is not None) == (503, True), path
+        assert at_first.exchange("/send_message", at_first.seal(bob, "not here"))[0] == 503
+        with closing(call(first)) as refused:
+            refused.sendall(upgrade(bob.token))
+            assert take(refused, until=b"\r\n\r\n").startswith(b"HTTP/1.1 503")
+
+        for _ in range(3):  # whichever nginx asks first
+            with closing(Ear(first, bob.token, open_socket(front.door, bob.token))) as through:
+                through.joins(where)
+                until_sent(alice, fields := alice.seal(bob, "at the other one"))
+                assert through.hears("new_message")[-1]["message_id"] == fields["message_id"]
+        assert his.stays_open()
+        assert at_second.exchange("/ping")[0] == 200
+
+        cable.mend()
+        wait(lambda: at_first.exchange("/ping")[0] == 200)
+        with closing(Ear(first, bob.token)) as back:
+            back.joins(where)
+            at_second.send(bob, "to the one that was cut off")
+            assert back.hears("new_message")
+    assert re.search(f"cut off.*away=.*{missing}", first.log.read_text())
+    assert second.complaints() == ""
+
+
+def test_when_the_bus_is_away_for_all_everybody_stays_even_beside_a_process_that_hangs(
+    site: Site, bus: buses.Redis
+) -> None:
+    first, second = site.servers
+    with site.people() as (alice, bob, _), closing(Ear(first, alice.token)) as hers:
+        with stopped(second):  # its connections stay, and the last that it said is that it hears
+            bus.stop()
+            time.sleep(1.5 * PATIENCE * EVERY)
+            assert hers.stays_open()
+            assert alice.exchange("/ping")[0] == 200
+        time.sleep(1.5 * PATIENCE * EVERY)
+        assert hers.stays_open()
+        for person in (alice, bob):
+            assert person.exchange("/ping")[0] == 200

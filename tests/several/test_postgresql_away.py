@@ -6,9 +6,17 @@ import signal
 from contextlib import closing
 from pathlib import Path
 
+from tests.conftest import Server
 from tests.several.conftest import Ear, Site
 from tests.support import buses, engines
-from tests.support.served import Program, wait
+from tests.support.served import Program, call, take, upgrade, wait
+
+
+def opening(server: Server, person: Program) -> bytes:
+    """How the server answers a new socket, in lower case."""
+    with closing(call(server)) as raw:
+        raw.sendall(upgrade(person.token))
+        return take(raw, until=b"\r\n\r\n").lower()
 
 
 def test_without_postgresql_everything_is_answered_with_503_sockets_stay_and_the_first_request_afterwards_works(
@@ -29,6 +37,8 @@ def test_without_postgresql_everything_is_answered_with_503_sockets_stay_and_the
         status, headers, _ = alice.exchange_all("/send_message", fields)
         assert (status, headers["Retry-After"] is not None) == (503, True)
         assert bob.exchange(f"/messages/{where}")[0] == 503
+        wait(lambda: b"\r\nretry-after: 10\r\n" in opening(site.servers[1], bob))  # its session is known for a second
+        assert opening(site.servers[1], bob).startswith(b"http/1.1 503")
         assert his.stays_open()
         own_postgresql.start()
         assert alice.exchange("/send_message", fields)[0] == 201

@@ -18,7 +18,7 @@ ROUNDS = 2
 UPSTREAM = re.compile(r"upstream ezdms {.*?\n}\n", re.DOTALL)
 
 
-def before(stack: ExitStack, site: Site) -> Front:
+def in_front(stack: ExitStack, site: Site) -> Front:
     """The site behind nginx.conf with nginx-several.conf, with only ports, names and paths changed."""
     folder = site.folder / "nginx"
     folder.mkdir()
@@ -28,9 +28,8 @@ def before(stack: ExitStack, site: Site) -> Front:
     for number, server in enumerate(site.servers, 1):
         assert f"127.0.0.1:500{number} " in several
         several = several.replace(f"127.0.0.1:500{number} ", f"127.0.0.1:{server.port} ")
-    (upstream,) = UPSTREAM.findall(several)
     text = deployed("nginx.conf", names_and_paths(folder, certificate, ports))
-    nginx = NginxProcess(folder, UPSTREAM.sub(lambda _: upstream, text), *ports)
+    nginx = NginxProcess(folder, UPSTREAM.sub(lambda _: several, text), *ports)
     stack.callback(nginx.stop)
     nginx.start()
     return Front(site.servers[0], nginx, Door(ports[0], certificate.certfile), Door(ports[1]), folder)
@@ -38,7 +37,7 @@ def before(stack: ExitStack, site: Site) -> Front:
 
 def test_processes_that_are_replaced_one_by_one_under_load_lose_nothing(site: Site) -> None:
     with ExitStack() as stack:
-        front = before(stack, site)
+        front = in_front(stack, site)
         alice, bob = front.people(stack)
         sender = Sender(alice, bob)
         with closing(open_socket(front.door, bob.token)) as raw:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Concatenate
 
 import psycopg
 
@@ -13,7 +14,7 @@ from ezdms.store.errors import Unavailable
 from ezdms.store.postgresql.commit import KnownWrite, commit_together
 from ezdms.store.postgresql.errors import sentence, told
 from ezdms.store.postgresql.schema import make_ready
-from ezdms.store.postgresql.session import BY_INDEX, Session, take_lead
+from ezdms.store.postgresql.session import BY_INDEX, Session, said, say, take_lead
 from ezdms.store.schema import DatabaseError
 
 READERS = 4
@@ -118,9 +119,23 @@ class PostgreSQL(Database):
     async def leads(self) -> bool:
         """True if this process does what one does for all. It does until it ends or loses PostgreSQL; then another."""
         try:
-            return await self._leader.run(take_lead, self._leader)
-        except psycopg.Error:
+            return await self._ask_leader(take_lead)
+        except Unavailable:
             return False
+
+    async def say(self, words: str) -> None:
+        """Name a connection after it: nothing is written."""
+        await self._ask_leader(say, words)
+
+    async def said(self) -> list[str]:
+        """What connections are named after, if they were used a moment ago."""
+        return await self._ask_leader(said)
+
+    async def _ask_leader(self, act: Callable[Concatenate[Session, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return await self._leader.run(act, self._leader, *args, **kwargs)
+        except psycopg.Error as error:
+            raise Unavailable(sentence(error)) from error
 
     async def forget(self) -> None:
         """Nothing: PostgreSQL cannot overwrite what was deleted (docs/threat-model.md)."""

@@ -26,6 +26,11 @@ T = TypeVar("T")
 
 LEAD = 0x657A6C656164  # "ezlead"
 TAKE_LEAD = "SELECT pg_try_advisory_lock(:key)"
+NAMED = "ezdms "  # how a connection is named that says something
+SAID_FOR = 3  # seconds: a process that hangs, or whose connection is left over, says nothing
+SAY = "SELECT set_config('application_name', :name, false)"
+SAID = """SELECT application_name FROM pg_stat_activity WHERE datname = current_database()
+    AND application_name LIKE :named AND state_change > clock_timestamp() - make_interval(secs => :seconds)"""
 CONNECT_WITHIN = 3  # seconds
 LONGEST = 15.0  # seconds without an answer, although PostgreSQL ends what takes longer than its limits
 LOOK_EVERY = 1.0  # seconds
@@ -265,10 +270,23 @@ class Session:
 def take_lead(session: Session) -> bool:
     """True if this session has the lock of the one process that leads, which ends with the connection. Called on the
     session's thread."""
+    return bool(_ask(session, TAKE_LEAD, {"key": LEAD})[0][0])
+
+
+def say(session: Session, words: str) -> None:
+    """Name the session's connection after them. Called on its thread."""
+    _ask(session, SAY, {"name": NAMED + words})
+
+
+def said(session: Session) -> list[str]:
+    """What connections to this database are named after. Called on the session's thread."""
+    return [row[0].removeprefix(NAMED) for row in _ask(session, SAID, {"named": NAMED + "%", "seconds": SAID_FOR})]
+
+
+def _ask(session: Session, sql: str, values: dict[str, Any]) -> list[Any]:
     try:
-        row = session.connection().execute(TAKE_LEAD, {"key": LEAD}).fetchone()
+        return session.connection().execute(sql, values).fetchall()
     except psycopg.Error:
         if not session.is_lost():
             raise
-        row = session.connection().execute(TAKE_LEAD, {"key": LEAD}).fetchone()  # on a new one
-    return bool(row[0])
+        return session.connection().execute(sql, values).fetchall()  # on a new one
