@@ -176,7 +176,7 @@ def test_the_people_of_a_process_that_is_cut_off_from_either_go_on_at_another_un
         assert at_second.exchange("/ping")[0] == 200
 
         cable.mend()
-        wait(lambda: at_first.exchange("/ping")[0] == 200)
+        wait(lambda: at_first.exchange("/ping")[0] == 200, within=3 * SOON)
         with closing(Ear(first, bob.token)) as back:
             back.joins(where)
             at_second.send(bob, "to the one that was cut off")
