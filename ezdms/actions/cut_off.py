@@ -20,7 +20,7 @@ from ezdms.hub.shared import SharedHub
 
 EVERY = 1.0  # seconds
 PATIENCE = 10  # looks in a row: then what others say is newer than the failure. No clock: it may have been stopped
-AGAIN = 2  # more looks: one that was stopped goes on with what it thought before
+AGAIN = 2  # more looks: a process that was stopped says for a moment what was true before
 SILENT = 3.0  # seconds without an answer of PostgreSQL
 HEARS, DEAF = "on the bus", "off the bus"
 
@@ -64,8 +64,10 @@ class Watch:
     def _judge(self, missing: str) -> None:
         if self._others_hear and not self._hub.is_whole:
             missing = "the bus"
-        if missing and not self._hub.is_cut_off:
+        if bool(missing) == self._hub.is_cut_off:
+            return
+        if missing:
             logs.event(logging.WARNING, "this process is cut off: its people go to the others", away=missing)
-        elif self._hub.is_cut_off and not missing:
+        else:
             logs.event(logging.INFO, "this process is not cut off any more")
         self._hub.cut_off(bool(missing))

@@ -138,9 +138,9 @@ class SharedHub(Hub[Event]):
 
     def cut_off(self, is_cut_off: bool) -> None:
         """Have every socket go to another process, and take none, as long as this process is cut off."""
-        if is_cut_off and not self.is_cut_off:
-            self._restart_all()
         self.is_cut_off = is_cut_off
+        if is_cut_off:
+            self._restart_all()
 
     def subscribe(self, user_id: str, session_id: str) -> Mailbox[Event]:
         """Open a mailbox for one socket of this session."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import select
+import signal
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from wsproto.events import TextMessage
 
 from tests.conftest import Server, skip_or_fail
 from tests.support import buses, engines
-from tests.support.served import SOON, TEXT, Listener, Program, frame, open_socket, wish
+from tests.support.served import SOON, TEXT, Listener, Program, call, frame, open_socket, take, upgrade, wish
 
 
 class Site:
@@ -103,6 +104,24 @@ class Ear(Listener):
         """Hang up, unless that was done."""
         self.hang_up()
         self.raw.close()
+
+
+def opening(server: Server, token: str) -> bytes:
+    """The head of the server's answer to a new socket, in lower case."""
+    with closing(call(server)) as raw:
+        raw.sendall(upgrade(token))
+        return take(raw, until=b"\r\n\r\n").lower()
+
+
+@contextmanager
+def stopped(server: Server) -> Iterator[None]:
+    """The process hangs meanwhile."""
+    assert server.process is not None
+    server.process.send_signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        server.process.send_signal(signal.SIGCONT)
 
 
 @pytest.fixture

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import re
-import signal
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
 
 from ezdms.actions.cut_off import EVERY, PATIENCE
-from tests.conftest import Server
 from tests.hosting.test_nginx import open_socket
-from tests.several.conftest import Ear, Site
+from tests.several.conftest import Ear, Site, opening, stopped
 from tests.several.test_restarting import in_front
 from tests.support import buses, engines
 from tests.support.cable import Cable
-from tests.support.served import SOON, Program, call, take, upgrade, wait
+from tests.support.served import SOON, Program, wait
 
 
 @pytest.fixture
@@ -40,17 +38,6 @@ def cables(
         for server in site.servers:
             stack.enter_context(server)
         yield site, to_database, to_bus
-
-
-@contextmanager
-def stopped(server: Server) -> Iterator[None]:
-    """A process that hangs meanwhile."""
-    assert server.process is not None
-    server.process.send_signal(signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        server.process.send_signal(signal.SIGCONT)
 
 
 def until_sent(person: Program, fields: dict[str, str]) -> None:
@@ -163,9 +150,7 @@ def test_the_people_of_a_process_that_is_cut_off_from_either_go_on_at_another_un
             status, headers, _ = at_first.exchange_all(path)
             assert (status, headers["Retry-After"] is not None) == (503, True), path
         assert at_first.exchange("/send_message", at_first.seal(bob, "not here"))[0] == 503
-        with closing(call(first)) as refused:
-            refused.sendall(upgrade(bob.token))
-            assert take(refused, until=b"\r\n\r\n").startswith(b"HTTP/1.1 503")
+        assert opening(first, bob.token).startswith(b"http/1.1 503")
 
         for _ in range(3):  # whichever nginx asks first
             with closing(Ear(first, bob.token, open_socket(front.door, bob.token))) as through:

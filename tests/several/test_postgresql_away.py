@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
-import signal
 from contextlib import closing
 from pathlib import Path
 
-from tests.conftest import Server
-from tests.several.conftest import Ear, Site
+from tests.several.conftest import Ear, Site, opening, stopped
 from tests.support import buses, engines
-from tests.support.served import Program, call, take, upgrade, wait
-
-
-def opening(server: Server, person: Program) -> bytes:
-    """How the server answers a new socket, in lower case."""
-    with closing(call(server)) as raw:
-        raw.sendall(upgrade(person.token))
-        return take(raw, until=b"\r\n\r\n").lower()
+from tests.support.served import Program, wait
 
 
 def test_without_postgresql_everything_is_answered_with_503_sockets_stay_and_the_first_request_afterwards_works(
@@ -37,8 +28,10 @@ def test_without_postgresql_everything_is_answered_with_503_sockets_stay_and_the
         status, headers, _ = alice.exchange_all("/send_message", fields)
         assert (status, headers["Retry-After"] is not None) == (503, True)
         assert bob.exchange(f"/messages/{where}")[0] == 503
-        wait(lambda: b"\r\nretry-after: 10\r\n" in opening(site.servers[1], bob))  # its session is known for a second
-        assert opening(site.servers[1], bob).startswith(b"http/1.1 503")
+        wait(
+            lambda: b"\r\nretry-after: 10\r\n" in opening(site.servers[1], bob.token)
+        )  # its session is known for a second
+        assert opening(site.servers[1], bob.token).startswith(b"http/1.1 503")
         assert his.stays_open()
         own_postgresql.start()
         assert alice.exchange("/send_message", fields)[0] == 201
@@ -49,15 +42,11 @@ def test_a_process_that_hangs_holds_up_nobody_at_another(site: Site, people: tup
     alice, bob = people
     with closing(Ear(site.servers[1], bob.token)) as his:
         his.joins(alice.start(bob))
-        assert site.servers[0].process is not None
-        site.servers[0].process.send_signal(signal.SIGSTOP)
-        try:
+        with stopped(site.servers[0]):
             moved = Program.of(site.servers[1], alice)
             moved.send(bob, "beside one that hangs")
             assert his.hears("new_message")[0]["seq"] == 1
             moved.close()
-        finally:
-            site.servers[0].process.send_signal(signal.SIGCONT)
         moved = Program.of(site.servers[0], alice)
         moved.send(bob, "through the one that hung")
         assert his.hears("new_message", 2)[-1]["seq"] == 2
@@ -72,10 +61,8 @@ def test_a_process_that_hung_while_sessions_ended_lets_none_of_them_in_afterward
     elsewhere.log_in()
     with closing(Ear(site.servers[1], bob.token)) as ended:
         assert bob.exchange("/sessions")[0] == 200
-        assert site.servers[1].process is not None
-        site.servers[1].process.send_signal(signal.SIGSTOP)
-        elsewhere.ask("/sessions/end_others", {})
-        site.servers[1].process.send_signal(signal.SIGCONT)
+        with stopped(site.servers[1]):
+            elsewhere.ask("/sessions/end_others", {})
         assert ended.closed_with() in (1008, 1012)
         wait(lambda: bob.exchange("/sessions")[0] == 401)
     elsewhere.close()

@@ -11,7 +11,7 @@ import redis
 
 from ezdms import crypto
 from ezdms.db import now
-from tests.several.conftest import Ear, Site
+from tests.several.conftest import Ear, Site, stopped
 from tests.support.served import Program, wait
 
 
@@ -145,11 +145,9 @@ def test_a_process_that_did_not_run_for_a_while_keeps_its_sockets(site: Site, pe
     alice, bob = people
     with closing(Ear(site.servers[1], bob.token)) as his:
         his.joins(where(alice, bob))
-        assert site.servers[1].process is not None
-        site.servers[1].process.send_signal(signal.SIGSTOP)
-        time.sleep(2)  # longer than it waits for the bus
-        alice.send(bob, "meanwhile")
-        site.servers[1].process.send_signal(signal.SIGCONT)
+        with stopped(site.servers[1]):
+            time.sleep(2)  # longer than it waits for the bus
+            alice.send(bob, "meanwhile")
         his.hears("new_message")
         assert his.stays_open()
     assert "the bus is away" not in site.servers[1].log.read_text()
