@@ -183,7 +183,6 @@ async def test_an_old_unsent_message_can_be_discarded_or_turns_out_to_have_arriv
     await page.evaluate(ROUND)
     await expect(row(page, "arrived")).to_be_visible()  # nobody is asked
     await expect(pending).to_have_count(0)
-    await alice.context.unroute_all(behavior="wait")
     await alice.context.route("**/send_message", lambda route: route.abort())
     await alice.writes("lost")
     await expect(pending).to_contain_text("Not sent yet.")
