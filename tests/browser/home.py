@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from playwright.async_api import Browser, BrowserContext, Page, Route, expect
 
 from tests.browser.lies.peers import Peer
+from tests.browser.lies.stage import ANEW
 from tests.conftest import Server
 from tests.support.hostile import Hostile
 from tests.support.relay import Relay
@@ -32,6 +33,12 @@ async def held_back(page: Page, *addresses: str) -> AsyncIterator[asyncio.Event]
     finally:
         may_go.set()
         await page.unroute_all(behavior="wait")
+
+
+async def opens_anew(someone: Someone) -> None:
+    """Open the conversation that the page shows as after a load, but without one: nothing of it is left but what the
+    browser stores."""
+    assert await someone.page.evaluate(ANEW, someone.page.url.rsplit("/", 1)[1])
 
 
 class Home:

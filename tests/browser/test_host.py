@@ -7,9 +7,12 @@ import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 from playwright.async_api import Browser, expect
 
+from ezdms import crypto
+from tests.browser.home import Home
 from tests.browser.lies.peers import Peer
 from tests.conftest import Server
 from tests.support.access import faults_in_every_look
@@ -17,6 +20,7 @@ from tests.support.forked import environment, launch
 from tests.support.hostile import Hostile
 from tests.support.nginx import NginxProcess, free_ports
 from tests.support.operated import operate, said
+from tests.support.people import JSON, registration
 from tests.support.served import fill
 from tests.support.someone import Someone, until
 
@@ -45,17 +49,31 @@ async def test_an_invitation_creates_one_account_and_an_invalid_one_never_leaves
     browser: Browser, starts: Starts
 ) -> None:
     server = starts(registration="invite")
-    link, spare = operate(server.data_dir, "invite", "--count", "2").stdout.split()
-    alice = await Someone.arrives(browser, server, "alice", recorded=True)
-    field = alice.page.get_by_role("textbox", name="Invitation")
+    used, link = operate(server.data_dir, "invite", "--count", "2").stdout.split()
+    keys, taken = crypto.generate_keys(), used.partition("=")[2]
+    async with httpx.AsyncClient(base_url=server.url, headers=JSON) as program:
+        answer = await program.post("/register", data=registration(keys, "bob", invitation=taken))
+        assert answer.status_code == 201, answer.text
+    alice = await Someone.arrives(browser, server, "alice")
+    alice.records()
+    field, create = (
+        alice.page.get_by_role("textbox", name="Invitation"),
+        alice.page.get_by_role("button", name="Create account"),
+    )
     await alice.page.get_by_role("textbox", name="Username").fill("alice")
     for typed in ("ABCD-EFGH-JKMN-PQRS", f"{server.url}/#invite=ABCDEFGHJKMNPQRS", "ABCDE-FGHJK-MNPQR-STVWX-YZ012"):
         await field.fill(typed)
-        await alice.page.get_by_role("button", name="Create account").click()
+        await create.click()
         await expect(alice.alert).to_contain_text("This is not an invitation.")
         await expect(field).to_have_value(typed)
         await field.fill("")
     assert not [one for one in alice.traffic if "register" in one.split()[1] or "ABCD" in one]  # never left the browser
+    await field.fill(used)  # the whole link, pasted
+    await create.click()
+    await expect(alice.page.get_by_text("This invitation was already used, or has expired")).to_be_visible()
+    await expect(alice.page.get_by_role("textbox", name="Username")).to_have_value("alice")
+    await expect(field).to_have_value(used)
+    assert [one for one in alice.traffic if taken in one]  # control: the search finds it
     await alice.page.goto("about:blank")
     await alice.page.goto(link)
     await expect(field).not_to_be_empty()
@@ -63,40 +81,10 @@ async def test_an_invitation_creates_one_account_and_an_invalid_one_never_leaves
     await alice.page.reload()
     await expect(field).to_have_value(link.partition("=")[2])
     await alice.creates_an_account()
-    assert [one for one in alice.traffic if "register" in one.split()[1]]  # control: the search finds it
-    bob = await Someone.arrives(browser, server, "bob", link, recorded=True)
-    await bob.page.get_by_role("textbox", name="Username").fill("bob")
-    await bob.page.get_by_role("button", name="Create account").click()
-    await expect(bob.page.get_by_text("This invitation was already used, or has expired")).to_be_visible()
-    await expect(bob.page.get_by_role("textbox", name="Username")).to_have_value("bob")
-    await bob.page.get_by_role("textbox", name="Invitation").fill(alice.login_pin)
-    await bob.page.get_by_role("button", name="Create account").click()
-    await expect(bob.page.get_by_text("This is not an invitation")).to_be_visible()
-    assert alice.login_pin not in "".join(bob.traffic)  # whatever words the page uses to ask for it
-    await bob.page.get_by_role("textbox", name="Invitation").fill(spare)  # the whole link, pasted
-    await bob.creates_an_account()
     assert not any(link.partition("=")[2] in line for line in alice.traffic if line.startswith("GET"))
 
 
-async def test_a_closed_server_says_so_under_its_own_name_and_still_allows_login(
-    browser: Browser, starts: Starts
-) -> None:
-    server = starts()
-    alice = await Someone.is_in(browser, server, "alice")
-    assert server.stop() == 0
-    server.settings |= {"registration": "closed", "server_name": "Chess <club>", "notice": "For members. Ask Ada."}
-    server.start()
-    again = await Someone.arrives(browser, server, "alice")
-    await expect(again.page.get_by_role("heading", name="Chess <club>")).to_be_visible()
-    await expect(again.page.get_by_text("For members. Ask Ada.")).to_be_visible()
-    await expect(again.page.get_by_text("This server is not accepting new accounts.")).to_be_visible()
-    await expect(again.page.get_by_role("button", name="Create account")).to_have_count(0)
-    assert await faults_in_every_look(again.page) == []
-    again.login_pin, again.search_pin = alice.login_pin, alice.search_pin
-    await again.logs_in()
-
-
-async def test_a_host_that_removes_messages_announces_it_and_is_believed_only_then(
+async def test_what_a_host_has_set_is_said_on_the_page_and_what_it_removes_is_believed_only_then(
     browser: Browser, starts: Starts
 ) -> None:
     server = starts()
@@ -111,6 +99,7 @@ async def test_a_host_that_removes_messages_announces_it_and_is_believed_only_th
     aged = "UPDATE messages SET created_at = created_at - ? WHERE conversation_id = ? AND seq < 3"
     Hostile(server).run(aged, 31 * 86_400_000, bob.conversation)
     server.settings |= {"retention": "30"}
+    server.settings |= {"registration": "closed", "server_name": "Chess <club>", "notice": "For members. Ask Ada."}
     server.start()
     await until(lambda: _is_empty(bob, 2))
     await alice.page.reload()
@@ -119,9 +108,15 @@ async def test_a_host_that_removes_messages_announces_it_and_is_believed_only_th
     await expect(sentence).to_be_visible()
     await alice.page.emulate_media(reduced_motion="reduce")  # colors change at once
     assert await faults_in_every_look(alice.page) == []
-    visitor = await Someone.arrives(browser, server, "visitor")
-    await expect(visitor.page.get_by_text("This server removes every message 30 days after")).to_be_visible()
-    assert await faults_in_every_look(visitor.page) == []
+    again = await Someone.arrives(browser, server, "alice")
+    await expect(again.page.get_by_role("heading", name="Chess <club>")).to_be_visible()
+    await expect(again.page.get_by_text("For members. Ask Ada.")).to_be_visible()
+    await expect(again.page.get_by_text("This server is not accepting new accounts.")).to_be_visible()
+    await expect(again.page.get_by_role("button", name="Create account")).to_have_count(0)
+    await expect(again.page.get_by_text("This server removes every message 30 days after")).to_be_visible()
+    assert await faults_in_every_look(again.page) == []
+    again.login_pin, again.search_pin = alice.login_pin, alice.search_pin
+    await again.logs_in()  # still possible
     assert server.stop() == 0
     server.settings |= {"retention": "0"}
     server.start()
@@ -135,14 +130,13 @@ async def _is_empty(peer: Peer, count: int) -> bool:
     return [row["gone"] for row in await peer.rows()][:count] == ["retention"] * count
 
 
-async def test_the_doctor_page_is_accessible(browser: Browser, starts: Starts) -> None:
-    server = starts()
-    settings = environment(EZDMS_DATA_DIR=str(server.data_dir))
+async def test_the_doctor_page_is_accessible(browser: Browser, home: Home) -> None:
+    settings = environment(EZDMS_DATA_DIR=str(home.server.data_dir))
     process = launch("doctor", "--page", "--port", "0", env=settings, stdout=subprocess.PIPE)
     assert process.stdout is not None
     try:
         address = process.stdout.readline().split()[-1]
-        operator = await Someone.arrives(browser, server, "operator", address)
+        operator = await Someone.arrives(browser, home.server, "operator", address)
         await expect(operator.page.get_by_role("heading", name="Server check")).to_be_visible()
         await expect(operator.page.get_by_text("no damage found")).to_be_visible()
         assert await faults_in_every_look(operator.page) == []
@@ -186,9 +180,9 @@ BELOW_A_PATH = """
 
 
 async def test_below_a_path_the_page_says_that_it_needs_a_host_name_of_its_own(
-    browser: Browser, starts: Starts, tmp_path: Path
+    browser: Browser, home: Home, tmp_path: Path
 ) -> None:
-    url = starts().url
+    url = home.server.url
     kept, stripped, whole = free_ports(3)
     files = f"location /static/ {{ proxy_pass {url}; }}"
     site = BELOW_A_PATH.format(port=kept, url=url, stripped="", more="")

@@ -9,13 +9,15 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Page, expect
 
-from tests.browser.home import Home
+from tests.browser.home import Home, opens_anew
 from tests.browser.lies.peers import Peer
 from tests.support.hostile import Hostile, alter, contact_of
 from tests.support.someone import Someone, texts_of, until
 
 SAID = ["one", "two", "three", "four"]
 NOT_VERIFIED = "Cannot be verified"
+MISSING = "⚠ Messages are missing before this one."
+CROSSED = "Written before seeing the message above."  # honest: a program does not look before it writes
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -39,46 +41,43 @@ async def notes_of(page: Page) -> list[str]:
     return await page.locator("message-row .note").all_text_contents()
 
 
-async def can_still_talk(alice: Peer, bob: Someone) -> None:
-    """Both can still write, and both see it."""
+async def can_still_talk(alice: Peer, bob: Someone) -> list[str]:
+    """Both can still write, and both see it. Returns what they write."""
     await alice.writes("still here")
     await expect(texts_of(bob.page).last).to_have_text("still here")
     await bob.writes("me too")
     await expect(texts_of(bob.page).last).to_have_text("me too")
     assert (await alice.last()).text == "me too"
+    return ["still here", "me too"]
 
 
 @pytest.mark.firefox_too
-async def test_a_dropped_message_leaves_a_note_in_its_place(home: Home, talk: tuple[Peer, Someone]) -> None:
+async def test_swapped_dropped_and_replayed_messages_are_marked_in_their_place(
+    home: Home, talk: tuple[Peer, Someone]
+) -> None:
     alice, bob = talk
-    Hostile(home.server, alice.conversation).drop(2)
-    await bob.page.reload()
-    await bob.sees("one", "three", "four", "mine")
-    assert await notes_of(bob.page) == ["", "⚠ Messages are missing before this one.", "", ""]
-    await can_still_talk(alice, bob)
-
-
-@pytest.mark.firefox_too
-async def test_swapped_messages_are_marked_as_out_of_order(home: Home, talk: tuple[Peer, Someone]) -> None:
-    alice, bob = talk
-    Hostile(home.server, alice.conversation).exchange(2, 4)
-    await bob.page.reload()
+    hostile = Hostile(home.server, alice.conversation)
+    hostile.exchange(2, 4)
+    await opens_anew(bob)
     await bob.sees("one", "four", "three", "two", "mine")
     late = "⚠ Out of order: this was written before the ones above."
     await expect(bob.page.locator("message-row").get_by_text(late)).to_have_count(2)
     assert await notes_of(bob.page) == ["", "", late, late, ""]  # none is missing
-    await can_still_talk(alice, bob)
+    said = ["mine", *await can_still_talk(alice, bob)]
 
+    hostile.exchange(2, 4)
+    hostile.drop(2)
+    await opens_anew(bob)
+    await bob.sees("one", "three", "four", *said)
+    assert await notes_of(bob.page) == ["", MISSING, "", "", CROSSED, ""]
+    said += await can_still_talk(alice, bob)
 
-@pytest.mark.firefox_too
-async def test_a_replayed_message_cannot_be_verified(home: Home, talk: tuple[Peer, Someone]) -> None:
-    """Neither one of the contact nor one of the reader."""
-    alice, bob = talk
-    for seq, message_id in ((1, "A" * 22), (5, "B" * 21 + "A")):
-        Hostile(home.server, alice.conversation).repeat(seq, message_id=message_id)  # under another number
-    await bob.page.reload()
-    await bob.sees(*SAID, "mine", NOT_VERIFIED, NOT_VERIFIED)
-    assert await notes_of(bob.page) == [""] * 7
+    # One of the contact and one of the reader, under another number.
+    for seq, message_id in ((1, "A" * 22), (4, "B" * 21 + "A")):
+        hostile.repeat(seq, message_id=message_id)
+    await opens_anew(bob)
+    await bob.sees("one", "three", "four", *said, NOT_VERIFIED, NOT_VERIFIED)
+    assert await notes_of(bob.page) == ["", MISSING, "", "", CROSSED, "", CROSSED, "", "", ""]
     await can_still_talk(alice, bob)
 
 
@@ -91,7 +90,7 @@ async def test_a_message_delivered_twice_is_shown_once(talk: tuple[Peer, Someone
         return html + row[0].replace('data-seq="1"', 'data-seq="600"')  # no number of what is written next
 
     await alter(bob.page, "**/c/*/open", twice)
-    await bob.page.reload()
+    await opens_anew(bob)
     await bob.sees(*SAID, "mine")
     await bob.page.unroute("**/c/*/open")
     await can_still_talk(alice, bob)
@@ -100,7 +99,7 @@ async def test_a_message_delivered_twice_is_shown_once(talk: tuple[Peer, Someone
 async def test_a_message_from_another_conversation_does_not_open(home: Home, talk: tuple[Peer, Someone]) -> None:
     """Not even the user's own, with their genuine signature."""
     alice, bob = talk
-    with_alice, eve = bob.page.url, await home.peer()
+    eve = await home.peer()
     await eve.starts_with(bob.search_pin)
     await bob.opens(eve.name)
     await bob.writes("to eve alone")
@@ -114,7 +113,8 @@ async def test_a_message_from_another_conversation_does_not_open(home: Home, tal
     hostile.insert(
         {**foreign, "conversation_id": alice.conversation, "seq": 6, "n": 2, "sealed_a": own, "sealed_b": own}
     )
-    await bob.page.goto(with_alice)
+    await bob.goes_to(f"/c/{alice.conversation}")
+    await opens_anew(bob)
     await bob.sees(*SAID, "mine", NOT_VERIFIED)
     await expect(bob.page.get_by_role("log").get_by_text("to eve alone")).to_have_count(0)
 
@@ -126,7 +126,7 @@ async def test_a_message_falsely_attributed_to_the_user_raises_a_red_alarm_until
     alice, bob = talk
     hostile = Hostile(home.server, alice.conversation)
     hostile.here("UPDATE messages SET sender_id = ?, n = 7 WHERE seq = 2", hostile.user("bob")["user_id"])
-    await bob.page.reload()
+    await opens_anew(bob)
     await bob.sees("one", NOT_VERIFIED, "three", "four", "mine")
     await expect(bob.alert).to_contain_text("forged signature")  # what happened,
     await expect(bob.alert).to_contain_text("It may be that the server")  # what it may mean,
@@ -141,7 +141,7 @@ async def test_a_message_falsely_attributed_to_the_user_raises_a_red_alarm_until
     await bob.page.get_by_role("button", name="Continue anyway").click()
     await expect(bob.page.get_by_role("textbox", name="Message")).to_be_enabled()
     await expect(bob.alert).to_have_count(0)
-    await bob.page.reload()  # once accepted, the placeholder is enough
+    await opens_anew(bob)  # once accepted, the placeholder is enough
     await bob.sees("one", NOT_VERIFIED, "three", "four", "mine")
     await expect(bob.page.get_by_role("textbox", name="Message")).to_be_enabled()
     await expect(bob.alert).to_have_count(0)
@@ -158,7 +158,7 @@ async def test_removing_seen_messages_raises_a_red_alarm_until_the_user_continue
     hostile.here("DELETE FROM messages WHERE seq IN (3, 4, 5)")
     hostile.here("UPDATE conversations SET last_seq = 2 WHERE true")
     hostile.here("UPDATE participants SET read_seq = 2 WHERE true")
-    await bob.page.reload()
+    await opens_anew(bob)
     await bob.sees("one", "two")
     await expect(bob.alert).to_contain_text("no longer shows messages that were here before")
     await expect(bob.page.get_by_role("textbox", name="Message")).to_be_disabled()
@@ -166,7 +166,7 @@ async def test_removing_seen_messages_raises_a_red_alarm_until_the_user_continue
     await expect(bob.page.get_by_role("textbox", name="Message")).to_be_enabled()
     await bob.writes("what happened?")
     await expect(texts_of(bob.page).last).to_have_text("what happened?")
-    await bob.page.reload()
+    await opens_anew(bob)
     await expect(texts_of(bob.page).last).to_have_text("what happened?")
     await expect(bob.alert).to_have_count(0)
 
@@ -194,7 +194,7 @@ async def test_two_versions_of_one_message_are_a_fork(home: Home, talk: tuple[Pe
     columns |= {"sealed_a": forked.content_for_a, "sealed_b": forked.content_for_b}
     hostile.here("UPDATE messages SET n = 400 WHERE seq = 4")  # each number is unique in the table
     hostile.insert(columns)
-    await bob.page.reload()  # another number 4 was seen first: this one is a fork
+    await opens_anew(bob)  # another number 4 was seen first: this one is a fork
     await bob.sees("one", "two", "three", NOT_VERIFIED, "mine", NOT_VERIFIED)
     await expect(bob.alert).to_contain_text("tampered with")
     await expect(bob.page.get_by_role("textbox", name="Message")).to_be_disabled()

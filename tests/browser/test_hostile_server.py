@@ -8,7 +8,7 @@ import pytest
 from playwright.async_api import Browser, expect
 
 from ezdms import crypto
-from tests.browser.home import Home
+from tests.browser.home import Home, opens_anew
 from tests.browser.lies.peers import milliseconds
 from tests.support.hostile import Hostile
 from tests.support.someone import Someone, texts_of, until
@@ -32,7 +32,7 @@ async def test_an_older_key_statement_blocks_sending_until_the_user_continues(ho
     await alice.writes("before")
     await bob.sees("before")
     Hostile(home.server).change_user(bob.name, statement=crypto.sign_statement(bob.keys, bob.name, 1, 5))
-    await alice.page.reload()
+    await opens_anew(alice)
     await expect(alice.alert).to_contain_text("two statements of this person's keys")
     await expect(alice.page.get_by_role("textbox", name="Message")).to_be_disabled()
     await types_and_nothing_leaves(alice)
@@ -40,7 +40,7 @@ async def test_an_older_key_statement_blocks_sending_until_the_user_continues(ho
     await alice.page.get_by_role("button", name="Continue anyway").click()
     await alice.writes("after")
     await bob.sees("before", "after")
-    await alice.page.reload()
+    await opens_anew(alice)
     await alice.sees("before", "after")
     await expect(alice.alert).to_have_count(0)
 
@@ -50,13 +50,13 @@ async def test_a_swapped_key_blocks_sending_and_cannot_be_accepted(home: Home) -
     await alice.starts_with(bob.search_pin)
     hostile = Hostile(home.server)
     hostile.change_user(bob.name, statement=eve.statement)
-    await alice.page.reload()
+    await opens_anew(alice)
     await expect(alice.alert).to_contain_text("a different key for this person")
     await expect(alice.page.get_by_role("textbox", name="Message")).to_be_disabled()
     await expect(alice.page.get_by_role("button", name="Continue anyway")).to_have_count(0)
     await types_and_nothing_leaves(alice)
     hostile.change_user(bob.name, statement=bob.statement)
-    await alice.page.reload()
+    await opens_anew(alice)
     await alice.writes("honest again")
     await alice.sees("honest again")
 
@@ -78,7 +78,8 @@ async def test_a_login_with_a_different_salt_fewer_rounds_or_different_keys_unlo
 ) -> None:
     alice, eve = await home.person("alice", is_kept=True), await home.peer()
     hostile = Hostile(home.server)
-    device = await Someone.arrives(browser, home.server, "alice", recorded=True)
+    device = await Someone.arrives(browser, home.server, "alice")
+    device.records()
     device.login_pin, device.search_pin = alice.login_pin, alice.search_pin
     for lie in ("salt", "iterations", "wrapped_sig", "wrapped_enc", "statement"):
         genuine = hostile.user("alice")[lie]
@@ -124,7 +125,7 @@ async def test_a_vault_other_than_the_stored_one_raises_a_red_alarm(browser: Bro
     await alice.sees(said[0])
     await until(lambda: vault_of("alice")["version"] > old["version"])
     await until(is_stored)
-    await alice.page.reload()  # control: the honest server
+    await opens_anew(alice)  # control: the honest server
     await expect(alice.page.get_by_role("textbox", name="Message")).to_be_enabled()
     await expect(alice.alert).to_have_count(0)
     for lie in ("older under a newer number", "another's", "older", "garbage", "none"):  # then the versions begin anew
@@ -142,7 +143,7 @@ async def test_a_vault_other_than_the_stored_one_raises_a_red_alarm(browser: Bro
         else:
             change = "UPDATE vaults SET sealed = ?, version = ? WHERE user_id = ?"
             hostile.run(change, sealed, stored, old["user_id"])
-        await alice.page.reload()
+        await opens_anew(alice)
         await expect(alice.alert, lie).to_contain_text("list of")
         await expect(alice.alert).to_contain_text("This browser keeps what it knows")
         await expect(alice.page.get_by_role("textbox", name="Message")).to_be_disabled()
@@ -151,7 +152,7 @@ async def test_a_vault_other_than_the_stored_one_raises_a_red_alarm(browser: Bro
         said.append(f"still here, {lie}")
         await alice.writes(said[-1])
         await bob.sees(*said)
-        await alice.page.reload()
+        await opens_anew(alice)
         await expect(alice.page.get_by_role("textbox", name="Message")).to_be_enabled()
         await expect(alice.alert).to_have_count(0)
     device = await alice.on_another_device(browser)
@@ -183,7 +184,7 @@ async def test_a_message_forged_in_a_contacts_name_raises_a_red_alarm(home: Home
     sealed = {"sealed_a": forged.content_for_a, "sealed_b": forged.content_for_b}
     names = {name: getattr(forged, name) for name in ("message_id", "n", "hash")}
     hostile.insert({**first, **sealed, **names, "seq": 2})
-    await alice.page.reload()
+    await opens_anew(alice)
     await alice.sees("genuine", "Cannot be verified")
     await expect(alice.alert).to_contain_text("forged signature")
     await expect(alice.page.get_by_role("textbox", name="Message")).to_be_disabled()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 
 import pytest_asyncio
@@ -18,7 +19,7 @@ OPENING = "**/c/*/open"
 @pytest_asyncio.fixture(loop_scope="session")
 async def three(home: Home) -> Three:
     """Alice, with a conversation with Bob and an open one with Carol, both new; her page is marked."""
-    alice, bob, carol = await home.person("alice"), await home.peer(), await home.peer()
+    alice, bob, carol = await home.person("alice", is_kept=True), await home.peer(), await home.peer()
     await bob.starts_with(alice.search_pin)
     await bob.writes("line 1")
     await alice.starts_with(carol.search_pin)
@@ -120,8 +121,8 @@ async def test_switching_conversations_keeps_scroll_position_and_draft_and_sends
     alice, bob, carol = three
     page = alice.page
     field = page.get_by_role("textbox", name="Message")
-    for number in range(2, 61):
-        await bob.writes(f"line {number}")
+    for number in range(2, 14):
+        await bob.writes(f"part {number}" + "\nline" * 5)
     await field.fill("for carol")
     await alice.opens(bob.name)
     await expect(field).to_have_value("")
@@ -164,8 +165,7 @@ async def test_switching_conversations_keeps_scroll_position_and_draft_and_sends
 async def test_a_conversation_evicted_from_the_cache_is_released(home: Home, three: Three) -> None:
     alice, bob, carol = three
     peers = [await home.peer() for _ in range(8)]
-    for peer in peers:
-        await peer.starts_with(alice.search_pin)
+    await asyncio.gather(*(peer.starts_with(alice.search_pin) for peer in peers))
     await alice.page.evaluate("() => { window.left = new WeakRef(document.querySelector('message-thread')); }")
 
     async def is_gone() -> bool:
@@ -183,7 +183,7 @@ async def test_a_conversation_evicted_from_the_cache_is_released(home: Home, thr
 
 
 async def test_enter_does_the_same_as_the_button(home: Home) -> None:
-    alice, bob = await home.person("alice"), await home.peer()
+    alice, bob = await home.person("alice", is_kept=True), await home.peer()
     await (await alice.new_chat()).fill(bob.search_pin)
     await alice.page.keyboard.press("Enter")
     await expect(alice.page.get_by_role("heading", name=bob.name)).to_be_visible()

@@ -27,10 +27,13 @@ def png_of(width: int, height: int, content: bytes = b"") -> bytes:
 
 def bomb(side: int) -> bytes:
     """A valid PNG of a few kilobytes that decodes to side × side pixels."""
-    packer = zlib.compressobj(9)
-    row = b"\0" + bytes(3 * side)
-    packed = b"".join(packer.compress(row) for _ in range(side)) + packer.flush()
-    return png_of(side, side, _chunk(b"IDAT", packed))
+    size = side * (1 + 3 * side)  # zeros: packed once, and repeated as they are packed
+    count, rest = divmod(size, 2**21)
+    packer = zlib.compressobj(9, wbits=-15)
+    packed = (packer.compress(bytes(2**21)) + packer.flush(zlib.Z_FULL_FLUSH)) * count
+    packed += packer.compress(bytes(rest)) + packer.flush()
+    checksum = struct.pack("!HH", size % 65521, 1)
+    return png_of(side, side, _chunk(b"IDAT", b"\x78\xda" + packed + checksum))
 
 
 def gif_of(screen: int, frame: int) -> bytes:
