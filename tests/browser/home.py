@@ -48,6 +48,7 @@ class Home:
         self.browser, self.server, self.relay = browser, server, Relay(server)
         self.people: dict[str, Someone] = {}
         self.peers: list[Peer] = []
+        self.neighbors: list[Peer] = []  # who stay from one test to the next
         self.conversation = ""  # Alice's with Bob
 
     @property
@@ -89,6 +90,11 @@ class Home:
         self.peers.append(await Peer.arrives(self.server, name))
         return self.peers[-1]
 
+    async def neighbor(self) -> Peer:
+        """One that stays from one test to the next."""
+        self.neighbors.append(await Peer.arrives(self.server))
+        return self.neighbors[-1]
+
     async def peers_leave(self) -> None:
         """Close their connections."""
         while self.peers:
@@ -96,6 +102,7 @@ class Home:
 
     async def ends(self) -> None:
         """Close everything."""
+        self.peers += self.neighbors
         await self.peers_leave()
         for context in self.contexts:
             await context.close()

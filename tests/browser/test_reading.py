@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
 from playwright.async_api import Locator, Page, expect
 
 from tests.browser.home import Home
 from tests.browser.lies.peers import milliseconds
-from tests.browser.test_thread import DAY, move, talk
+from tests.browser.test_thread import DAY, lines, talk
 from tests.support.access import faults_in_every_look
 from tests.support.hostile import Hostile, contact_of
 from tests.support.someone import Someone, texts_of, until
@@ -52,7 +51,6 @@ async def is_drawn(page: Page, count: int) -> None:
     await expect(page.locator("message-row sealed-text:not([data-sealed])")).to_have_count(count)
 
 
-@pytest.mark.firefox_too
 async def test_edits_deletions_and_reactions_change_their_message_everywhere_and_leave_nothing(home: Home) -> None:
     alice, bob = await talk(home, "hello", f"{SECRET} typo", f"{SECRET} and more", "one")
     page = alice.page
@@ -94,9 +92,8 @@ async def test_edits_deletions_and_reactions_change_their_message_everywhere_and
     await expect(page.locator(".note:not(:empty), [role=alert]:not(:empty), .withheld:not([hidden])")).to_have_count(0)
 
 
-@pytest.mark.firefox_too
 async def test_quotes_and_changes_lead_to_their_message_even_on_an_earlier_page(home: Home) -> None:
-    alice, bob = await talk(home, "the very first", "the very frist", *(f"line {n}" for n in range(60)))
+    alice, bob = await talk(home, "the very first", "the very frist", *lines(60))
     # An edit that was replaced by a later one: without the message that both are about, nothing proves that.
     first = await bob.edits("the very frist", "the very 1st")
     await bob.edits("the very frist", "the very second", first.hash)
@@ -151,33 +148,6 @@ async def _knows_the_timer(someone: Someone) -> bool:
 
 async def _has_stored(someone: Someone, n: int) -> bool:
     return bool(((await contact_of(someone.page))["theirs"] or [0])[0] == n)
-
-
-async def test_a_device_that_wakes_drops_what_expired_while_it_slept_and_renames_the_days(home: Home) -> None:
-    alice = await Someone.is_in(home.browser, home.server, "sleeper")  # the clock is that of a whole context
-    page, bob = alice.page, await home.peer()
-    await bob.starts_with(alice.search_pin)
-    await bob.writes("hello")
-    await bob.writes("today")
-    await move(home, bob, DAY, 0)
-    await page.clock.install()
-    await page.reload()
-    await alice.opens(bob.name)
-    days = page.locator(".day")
-    await expect(days).to_have_text(["Yesterday", "Today"])
-    for text in ("one", "two", "three"):
-        await bob.writes(f"{SECRET} {text}", x=3600)
-    await is_drawn(page, 5)
-    await until(lambda: _has_stored(alice, 5))  # afterwards, nothing else makes the page look
-    await page.clock.fast_forward("02:00:00")
-    await expect(texts_of(page)).to_have_text(["hello", "today", "3 messages have disappeared."])
-    await expect(last_of(alice, bob.name)).to_have_text("Message disappeared")
-    assert SECRET not in await page.evaluate(HELD)
-    await page.clock.fast_forward("22:00:00")
-    weekday = await page.evaluate(
-        f"() => new Intl.DateTimeFormat(undefined, {{ weekday: 'long' }}).format(Date.now() - {2 * DAY})"
-    )
-    await expect(days).to_have_text([weekday, "Yesterday"])
 
 
 async def test_the_list_shows_the_newest_message_as_it_is_now(home: Home) -> None:
@@ -246,19 +216,41 @@ async def test_plain_messages_cost_no_more_cryptography(home: Home) -> None:
     peers = {10: await home.peer(), 50: await home.peer()}
     for count, bob in peers.items():
         await bob.starts_with(alice.search_pin)
-        for n in range(count):
-            await bob.writes(f"line {n}")
+        bob.wrote(*lines(count))
     await page.goto(alice.address)
     for count, bob in peers.items():
         line = page.get_by_role("navigation", name="Conversations").get_by_role("link", name=bob.name)
-        await expect(line).to_contain_text(f"line {count - 1}")
+        await expect(line).to_contain_text(f"line {count}")
         await page.wait_for_function("() => !document.querySelector('.words:empty')")
         await page.evaluate("() => { globalThis.asked = {}; }")
         await line.click()
         await expect(texts_of(page)).to_have_count(count)
-        await expect(texts_of(page).first).to_have_text("line 0")
+        await expect(texts_of(page).first).to_have_text("line 1")
         asked.append(await page.evaluate("() => globalThis.asked"))
     more: dict[str, Any] = {name: asked[1][name] - asked[0][name] for name in asked[0]}
     assert (more["decrypt"], more["verify"]) == (80, 40)  # of forty messages: content key, content, signature
     assert more["importKey"] <= 40
     assert more["digest"] <= 40
+
+
+async def test_a_device_that_wakes_drops_what_expired_while_it_slept_and_renames_the_days(home: Home) -> None:
+    alice, bob = await talk(home, "hello", "today", ago=[DAY, 0])
+    page = home.people.pop("alice").page  # nobody else may have her: the clock is that of a whole context
+    await page.clock.install()
+    await page.reload()
+    await alice.opens(bob.name)
+    days = page.locator(".day")
+    await expect(days).to_have_text(["Yesterday", "Today"])
+    for text in ("one", "two", "three"):
+        await bob.writes(f"{SECRET} {text}", x=3600)
+    await is_drawn(page, 5)
+    await until(lambda: _has_stored(alice, 5))  # afterwards, nothing else makes the page look
+    await page.clock.fast_forward("02:00:00")
+    await expect(texts_of(page)).to_have_text(["hello", "today", "3 messages have disappeared."])
+    await expect(last_of(alice, bob.name)).to_have_text("Message disappeared")
+    assert SECRET not in await page.evaluate(HELD)
+    await page.clock.fast_forward("22:00:00")
+    weekday = await page.evaluate(
+        f"() => new Intl.DateTimeFormat(undefined, {{ weekday: 'long' }}).format(Date.now() - {2 * DAY})"
+    )
+    await expect(days).to_have_text([weekday, "Yesterday"])

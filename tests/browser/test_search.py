@@ -7,6 +7,7 @@ import re
 from functools import partial
 
 import httpx
+import pytest_asyncio
 from playwright.async_api import Locator, Page, Route, expect
 
 from tests.browser.home import Home, held_back
@@ -18,6 +19,7 @@ from tests.support.pictures import png_of
 from tests.support.someone import Someone, until
 
 MANY = 205  # messages: more than a page
+CAFE = "The Café is\nunder the MÁT"
 
 
 def field(page: Page) -> Locator:
@@ -37,36 +39,44 @@ async def finds(page: Page, typed: str, *texts: str) -> None:
     await expect(page.get_by_role("status").get_by_text(count, exact=True)).to_be_visible()
 
 
-async def with_two(home: Home, name: str) -> tuple[Someone, Peer, Peer]:
+Three = tuple[Someone, Peer, Peer]
+_three: dict[Home, Three] = {}
+
+
+async def with_two(home: Home, name: str) -> Three:
     """Somebody new, and two programs that they talk to: Bob, last, and Carol."""
-    alice = await Someone.is_in(home.browser, home.server, f"{name}_{home.browser.browser_type.name[0]}")
-    bob, carol = [await home.peer() for _ in range(2)]
+    alice = await Someone.is_in(home.browser, home.server, name)
+    bob, carol = [await home.neighbor() for _ in range(2)]
     for peer in (carol, bob):
         await alice.starts_with(peer.search_pin)
         await peer.starts_with(alice.search_pin)
     return alice, bob, carol
 
 
-async def test_messages_of_all_conversations_are_found_as_they_are_now_and_opened_in_their_place(home: Home) -> None:
-    alice = await Someone.is_in(home.browser, home.server, f"seeker_{home.browser.browser_type.name}")
-    page, keys = alice.page, alice.page.keyboard
-    bob, carol, dave = [await home.peer() for _ in range(3)]
-    for peer in (bob, carol):
-        await alice.starts_with(peer.search_pin)
-        await peer.starts_with(alice.search_pin)
+@pytest_asyncio.fixture(loop_scope="session")
+async def three(home: Home) -> Three:
+    """Whom most tests of this file share: Bob has written more than a page."""
+    if home not in _three:
+        _three[home] = await with_two(home, "seeker")
+        home.people["seeker"], bob, _ = _three[home]
+        bob.wrote("the needle", CAFE, *(f"line {n}" for n in range(MANY)))
+    await home.people["seeker"].starts_afresh()
+    return _three[home]
+
+
+async def test_messages_of_all_conversations_are_found_as_they_are_now_and_opened_in_their_place(
+    home: Home, three: Three
+) -> None:
+    alice, bob, carol = three
+    page, keys, dave = alice.page, alice.page.keyboard, await home.peer()
     await dave.starts_with(alice.search_pin)
     await dave.writes("The café of a stranger")
-    await bob.writes("The Café is\nunder the MÁT")
-    for n in range(MANY):
-        await bob.writes(f"line {n}")
     await carol.writes("cafe <b>mat</b>")
     await carol.writes("a secret mat")
     await carol.edits("a secret mat", "an open door")
     await carol.writes("a word for an hour, mat", x=3600)
     await carol.shares(b"%PDF", "Überweisung.pdf", "application/pdf")
     alice.records()
-    await page.goto(f"{alice.address}/")
-
     await finds(page, "mat", "a word for an hour, mat", "cafe <b>mat</b>", "The Café is under the MÁT")
     await expect(page.get_by_text("Everything was searched")).to_be_visible()
     await finds(page, "mat cafe", "cafe <b>mat</b>", "The Café is under the MÁT")
@@ -98,7 +108,7 @@ async def test_messages_of_all_conversations_are_found_as_they_are_now_and_opene
     await expect(results(page)).to_have_count(1)
 
     # What is deleted or edited while the results are open is found no more, and what arrives is.
-    await bob.deletes("The Café is\nunder the MÁT")
+    await bob.deletes(CAFE)
     await expect(results(page)).to_have_count(0)
     await field(page).fill("news")
     await carol.writes("news for you")
@@ -129,8 +139,8 @@ async def test_messages_of_all_conversations_are_found_as_they_are_now_and_opene
     assert wrong(alice) == []
 
 
-async def test_the_pictures_files_and_links_of_a_conversation_are_one_press_away(home: Home) -> None:
-    alice, bob, carol = await with_two(home, "gal")
+async def test_the_pictures_files_and_links_of_a_conversation_are_one_press_away(three: Three) -> None:
+    alice, bob, carol = three
     page = alice.page
     thumb = bytes(await page.evaluate(THUMB, ["image/webp", 40, 30]))
     await carol.shares(png_of(4, 4), "of_carol.png", "image/png")
@@ -160,15 +170,12 @@ async def test_the_pictures_files_and_links_of_a_conversation_are_one_press_away
     assert wrong(alice) == []
 
 
-async def test_the_history_loads_in_the_background_and_can_be_stopped_on_a_phone_too(home: Home) -> None:
-    alice, bob, carol = await with_two(home, "pat")
-    page = alice.page
-    await carol.writes("hello")
-    for n in range(MANY):
-        await bob.writes("the needle" if n in (0, MANY - 1) else f"hay {n}")
-    await page.goto(f"{alice.address}/")
+async def test_the_history_loads_in_the_background_and_can_be_stopped_on_a_phone_too(three: Three) -> None:
+    alice, bob, carol = three
+    await bob.writes("the needle")  # again
+    page, many = alice.page, int((await bob.rows())[-1]["seq"])
     stop, resume = [page.get_by_role("button", name=name, exact=True) for name in ("Stop", "Resume")]
-    async with held_back(page, f"**/messages/*?before={MANY - 199}&*") as asked:  # the second page
+    async with held_back(page, f"**/messages/*?before={many - 199}&*") as asked:  # the second page
         await field(page).fill("needle")
         await asked.wait()
         await expect(results(page)).to_have_count(1)
@@ -195,7 +202,7 @@ async def test_the_history_loads_in_the_background_and_can_be_stopped_on_a_phone
             await expect(dialog.get_by_role("alert")).to_have_text("Choose a date.")
             await dialog.get_by_role("button", name="Cancel").click()
             continue
-        row = page.locator("message-row").nth(0 if date < "2000" else MANY - 1)
+        row = page.locator("message-row").nth(0 if date < "2000" else many - 1)
         await expect(dialog).to_be_hidden()
         await expect(row).to_be_focused()
         await expect(row).to_contain_text(text)
@@ -235,7 +242,7 @@ async def test_the_history_loads_in_the_background_and_can_be_stopped_on_a_phone
 
     # It goes on in the background, whatever is open, and the focus stays where the user is.
     await page.goto(f"{alice.address}/")
-    async with held_back(page, f"**/messages/*?before={MANY - 199}&*") as asked:
+    async with held_back(page, f"**/messages/*?before={many - 199}&*") as asked:
         await field(page).fill("needle")
         await asked.wait()
         await results(page).first.click()
@@ -249,7 +256,7 @@ async def test_the_history_loads_in_the_background_and_can_be_stopped_on_a_phone
     await expect(field(page)).to_be_focused()
     await expect(results(page)).to_have_count(2)
     await page.emulate_media(reduced_motion="reduce")
-    assert await faults_in_every_look(page) == []
+    assert await faults_in_every_look(page, "nav") == []
     await results(page).nth(1).click()
     await expect(page.get_by_role("log").get_by_text("the needle").first).to_be_in_viewport()
     await expect(field(page)).to_be_hidden()
@@ -259,7 +266,8 @@ async def test_the_history_loads_in_the_background_and_can_be_stopped_on_a_phone
     await field(page).press("Escape")
     await field(page).press("Escape")
     await expect(page.get_by_text(f"Only with {bob.name}")).to_be_hidden()
-    await expect(page.locator("conversation-item:visible")).to_have_count(2)
+    for peer in (bob, carol):
+        await expect(alice.list.get_by_role("link", name=peer.name)).to_be_visible()
     assert wrong(alice) == []
 
 
@@ -362,15 +370,13 @@ async def test_the_index_is_off_until_one_wants_it_and_keeps_nothing_readable_wr
     assert await searched(*texts) == []
 
     # What happens while the page is closed is loaded, and only that.
-    await page.goto(f"{alice.address}/settings")
-    await expect(switch).to_be_checked()
+    await page.goto("about:blank")
     await bob.edits("a lantern to edit", "a lantern as it is now")
     await carol.writes("one more lantern")
     texts = ["one more lantern", *texts]
     texts[texts.index("a lantern to edit")] = "a lantern as it is now"
     assert sorted(await searched(*texts)) == [f"after={seq}&limit=200&peek=1" for seq in (3, 3, 4, 4)]
     assert await lacks("lantern to edit")
-    assert await searched(*texts) == []
 
     # What is deleted is gone at once, whether anything is searched or not, and what disappears without the server.
     await page.goto(f"{alice.address}/")
@@ -414,22 +420,21 @@ async def test_the_index_is_off_until_one_wants_it_and_keeps_nothing_readable_wr
     await until(partial(holds, 11))
 
     # Turned off, no other tab puts anything into it either.
-    other = await alice.new_tab()
-    await other.goto(f"{alice.address}/")
-    await finds(other, "lantern", *texts)
-    await page.goto(f"{alice.address}/settings")
+    settings = await alice.new_tab()
+    switch = settings.get_by_role("switch", name="Keep a search index on this device")
+    await settings.goto(f"{alice.address}/settings")
     await expect(switch).to_be_checked()
     await switch.uncheck()
     await until(partial(holds, 0))
     await bob.writes("the last lantern")
     texts = ["the last lantern", *texts]
-    await expect(results(other).locator(".words")).to_have_text(texts)
+    await expect(results(page).locator(".words")).to_have_text(texts)
     assert len(await searched(*texts)) == 2
     assert await holds(0)
-    await page.goto(f"{alice.address}/settings")
     await switch.check()
     await searched(*texts)
     await until(partial(holds, 12))
+    await settings.close()
 
     # An edit goes with its message even if the search never loaded that far back.
     dave = await home.peer()

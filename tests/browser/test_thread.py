@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -10,8 +11,8 @@ from playwright.async_api import Locator, Page, expect
 
 from ezdms import crypto
 from tests.browser.home import Home
-from tests.browser.lies.peers import Peer, milliseconds
-from tests.support.hostile import Hostile, alter
+from tests.browser.lies.peers import Peer
+from tests.support.hostile import alter
 from tests.support.someone import Someone, texts_of, until
 
 MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
@@ -31,59 +32,51 @@ async def box_of(found: Locator) -> Any:
     return box
 
 
-async def talk(home: Home, *texts: str) -> tuple[Someone, Peer]:
-    """Alice at her list, and a program that has written to her."""
-    alice, peer = await home.person("alice"), await home.peer()
+async def talk(home: Home, *texts: str, ago: Sequence[int] = ()) -> tuple[Someone, Peer]:
+    """Alice at her list, and a program that has written to her. `ago`: how long (ms), if that makes a difference."""
+    alice, peer = await home.person("alice", is_kept=True), await home.peer()
     await peer.starts_with(alice.search_pin)
-    for text in texts:
-        await peer.writes(text)
+    if ago:
+        peer.wrote(*texts, ago=ago)
+        await alice.page.reload()
+    elif texts:
+        peer.wrote(*texts[:-1])
+        await peer.writes(texts[-1])  # of which her page is told; it loads the others when it opens them
     return alice, peer
 
 
-async def move(home: Home, peer: Peer, *ago: int) -> None:
-    """Their conversation's messages were stored so many milliseconds ago."""
-    for seq, each in enumerate(ago, 1):
-        moved = "UPDATE messages SET created_at = ? WHERE conversation_id = ? AND seq = ?"
-        Hostile(home.server).run(moved, milliseconds() - each, peer.conversation, seq)
-
-
-DAYS = [9 * DAY] * 5 + [3 * DAY] * 10 + [DAY] * 20 + [0] * 50 + [DAY, 3 * DAY] + [0] * 33  # as the server claims
+def lines(count: int) -> list[str]:
+    return [f"line {number}" for number in range(1, count + 1)]
 
 
 @pytest.mark.firefox_too
-async def test_a_long_conversation_opens_where_one_stopped_and_loads_what_is_older(home: Home) -> None:
-    alice, bob = await talk(home, *(f"line {number}" for number in range(1, 121)))  # more than two pages
-    await move(home, bob, *DAYS)
+async def test_a_conversation_opens_where_one_stopped_and_keeps_its_place_and_counts_what_is_new(home: Home) -> None:
+    alice, bob = await talk(home, *lines(60))  # more than a page
     page, log = alice.page, alice.page.get_by_role("log")
     newest, new = [page.get_by_role("button", name=name) for name in ("Newest messages", "New messages")]
 
     def line(text: str) -> Locator:
         return log.get_by_text(text, exact=True)
 
-    # It opens at the first new message, below a divider. Each day has one pill, also at the boundaries of pages.
+    # It opens at the first new message, below a divider.
     await alice.opens(bob.name)
     divider = page.locator(".new")
-    await expect(divider).to_have_text("120 new messages")
-    for text in ("120 new messages", "line 1"):
+    await expect(divider).to_have_text("60 new messages")
+    for text in ("60 new messages", "line 1"):
         await expect(line(text)).to_be_in_viewport()
-    await expect(line("line 120")).not_to_be_in_viewport()
-    await expect(new).to_contain_text("120")
-    weekday, date = await page.evaluate(
-        """(days) => days.map(([ago, how]) => new Intl.DateTimeFormat(undefined, how).format(Date.now() - ago))""",
-        [[3 * DAY, {"weekday": "long"}], [9 * DAY, {"weekday": "long", "day": "numeric", "month": "long"}]],
-    )
-    await expect(page.locator(".day")).to_have_text([date, weekday, "Yesterday", "Today"])
+    await expect(line("line 60")).not_to_be_in_viewport()
+    await expect(new).to_contain_text("60")
     await bob.writes("one more")
-    await expect(new).to_contain_text("121")
-    await expect(divider).to_have_text("120 new messages")  # it stays
+    await expect(new).to_contain_text("61")
+    await expect(divider).to_have_text("60 new messages")  # it stays
     await alice.writes("an answer")
     await expect(line("an answer")).to_be_in_viewport()
     await expect(divider).to_have_count(0)
     await expect(new).to_be_hidden()
 
-    # A reload, and going to the settings and back, keep the reading position.
-    await log.evaluate(SCROLL_UP, 2600)
-    first = row(page, "line 60")
+    # A reload, and going to the settings and back, keep the reading position, also on an earlier page.
+    await log.evaluate(SCROLL_UP, 1300)
+    first = row(page, "line 5")
     await first.evaluate("(row) => row.scrollIntoView()")
     top = await first.evaluate(TOP)
 
@@ -93,7 +86,7 @@ async def test_a_long_conversation_opens_where_one_stopped_and_loads_what_is_old
             "([text, top]) => [...document.querySelectorAll('message-row')].some((row) =>"
             " row.querySelector('sealed-text').textContent === text"
             " && Math.abs(row.getBoundingClientRect().top - top) < 3)",
-            arg=["line 60", top],
+            arg=["line 5", top],
         )
 
     await page.reload()
@@ -102,17 +95,6 @@ async def test_a_long_conversation_opens_where_one_stopped_and_loads_what_is_old
     await expect(page.get_by_role("heading", name="Account")).to_be_visible()
     await page.go_back()
     await is_kept()
-
-    # At the end, it opens at the end, with one page; older ones load as one scrolls up.
-    await newest.click()
-    await page.reload()
-    await expect(line("an answer")).to_be_in_viewport()
-    await expect(divider).to_have_count(0)
-    assert await texts_of(page).count() < 100
-    for text in ("line 40", "line 1"):  # 50 messages at a time
-        await log.evaluate("element => { element.scrollTop = -element.scrollHeight }")
-        await expect(line(text)).to_be_attached()
-    await alice.sees(*(f"line {number}" for number in range(1, 121)), "one more", "an answer")
 
     # The button counts what arrives while one reads above.
     for count in (1, 2):
@@ -132,6 +114,34 @@ async def test_a_long_conversation_opens_where_one_stopped_and_loads_what_is_old
     await expect(alice.alert).to_have_count(0)
 
 
+DAYS = [9 * DAY] * 5 + [3 * DAY] * 10 + [DAY] * 20 + [0] * 50 + [DAY, 3 * DAY] + [0] * 33  # as the server claims
+
+
+async def test_each_day_has_one_pill_and_what_is_older_loads_as_one_scrolls_up(home: Home) -> None:
+    alice, bob = await talk(home, *lines(len(DAYS)), ago=DAYS)  # more than two pages
+    page, log = alice.page, alice.page.get_by_role("log")
+    await alice.opens(bob.name)
+    weekday, date = await page.evaluate(
+        """(days) => days.map(([ago, how]) => new Intl.DateTimeFormat(undefined, how).format(Date.now() - ago))""",
+        [[3 * DAY, {"weekday": "long"}], [9 * DAY, {"weekday": "long", "day": "numeric", "month": "long"}]],
+    )
+    await expect(page.locator(".day")).to_have_text([date, weekday, "Yesterday", "Today"])
+
+    # At the end, it opens at the end, with one page; older ones load as one scrolls up.
+    await page.get_by_role("button", name="New messages").click()
+    await expect(log.get_by_text("line 120", exact=True)).to_be_in_viewport()
+    await page.reload()
+    await expect(log.get_by_text("line 120", exact=True)).to_be_in_viewport()
+    await expect(page.locator(".new")).to_have_count(0)
+    assert await texts_of(page).count() < 100
+    for text in ("line 40", "line 1"):  # 50 messages at a time
+        await log.evaluate("element => { element.scrollTop = -element.scrollHeight }")
+        await expect(log.get_by_text(text, exact=True)).to_be_attached()
+    await alice.sees(*lines(120))
+    await expect(page.locator(".day")).to_have_text([date, weekday, "Yesterday", "Today"])
+    await expect(alice.alert).to_have_count(0)
+
+
 async def test_the_divider_is_there_after_a_load_and_after_a_switch_and_a_lie_only_misplaces_it(home: Home) -> None:
     alice, bob = await talk(home, "old")
     carol = await home.peer()
@@ -139,9 +149,8 @@ async def test_the_divider_is_there_after_a_load_and_after_a_switch_and_a_lie_on
     page, divider = alice.page, alice.page.locator(".new")
     await alice.opens(bob.name)
     await expect(divider).to_have_text("1 new message")
-    await page.goto(alice.address)
-    for text in ("one", "two"):
-        await bob.writes(text)
+    await page.goto("about:blank")
+    bob.wrote("one", "two")
     await page.goto(f"{alice.address}/c/{bob.conversation}")  # its list comes later
     await expect(divider).to_have_text("2 new messages")
     await expect(divider.locator("xpath=..").locator("sealed-text")).to_have_text("one")
@@ -155,23 +164,23 @@ async def test_the_divider_is_there_after_a_load_and_after_a_switch_and_a_lie_on
     await alice.opens(bob.name)
     await expect(texts_of(page).last).to_have_text("three")
     await expect(divider).to_have_count(0)
-    await page.evaluate("Object.defineProperty(document, 'hidden', { value: true })")
+    await page.evaluate("Object.defineProperty(document, 'hidden', { value: true, configurable: true })")
     await bob.writes("nobody looks")
     await expect(divider).to_have_text("1 new message")
+    await page.evaluate("delete document.hidden")
 
-    # What the server says of unread messages when a page is loaded.
-    other = await home.peer()
-    await other.starts_with(alice.search_pin)
-    for text in ("one", "two", "three"):
-        await other.writes(text)
+    # What the server says of unread messages when a conversation is loaded.
     for lie, told in (("9007199254740991", "3 new messages"), ("1", "1 new message"), ("0", None)):
+        other = await home.peer()
+        await other.starts_with(alice.search_pin)
+        other.wrote("one", "two", "three")
         change = lambda text, lie=lie: re.sub(r'data-unread="\d+"', f'data-unread="{lie}"', text)  # noqa: E731
-        await alter(page, "**/c/*/open", change)
-        await page.goto(f"{alice.address}/c/{other.conversation}")
+        await alter(page, f"**/c/{other.conversation}/open", change)
+        await alice.opens(other.name)
         await expect(texts_of(page)).to_have_text(["one", "two", "three"])
         await expect(page.locator(".new"), lie).to_have_text([told] if told else [])
         await expect(alice.alert, lie).to_have_count(0)
-        await page.unroute_all()
+    await page.unroute_all()
 
 
 LINKS = {  # the text: what is shown of each link, and where it leads if that differs
@@ -252,9 +261,9 @@ MARKS = ["above", "Z" + "\u0301\u0316" * 249, "below"]
 
 async def test_bubbles_are_no_larger_than_they_need_to_be_and_cover_no_other(home: Home) -> None:
     runs = ["theirs", "a minute later", "and at once"]
-    alice, bob = await talk(home, *MARKS, *BLANK, LINES, TALL, *SHORT_ENDS, *runs)
     apart = [(30 - 2 * place) * MINUTE for place in range(len(SHORT_ENDS) + 2)]
-    await move(home, bob, *[HOUR] * 7, *apart, 10 * MINUTE, 9 * MINUTE - 1000, 9 * MINUTE - 2000)
+    ago = [HOUR] * 7 + apart + [10 * MINUTE, 9 * MINUTE - 1000, 9 * MINUTE - 2000]
+    alice, bob = await talk(home, *MARKS, *BLANK, LINES, TALL, *SHORT_ENDS, *runs, ago=ago)
     page = alice.page
     await alice.opens(bob.name)
     await alice.writes("mine")

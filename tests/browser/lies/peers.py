@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import itertools
 import secrets
+import sqlite3
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import asdict
 from typing import Any
 
 import httpx
@@ -40,6 +43,7 @@ class Peer:
         self.statement = ""
         self.conversation = ""
         self.other: envelope.Statement  # of the browser's user
+        self._server = server
         unkept = httpx.Limits(max_keepalive_connections=0)  # so that stopping the server leaves none half open
         self._http = httpx.AsyncClient(
             base_url=server.url, headers=dict(JSON), timeout=30, limits=unkept, verify=NO_TLS
@@ -104,6 +108,35 @@ class Peer:
         told = described(text, more) if beside is None else beside
         await self.ask("POST", "/send_message", {"conversation_id": self.conversation, **fields, **told})
         return sealed
+
+    def wrote(self, *texts: str, ago: Sequence[int] = ()) -> None:
+        """These are its next messages at a server in a process of its own, as if nobody had been connected: in the
+        database at once, which costs a tenth of requests and frames. `ago`: when they were stored (ms)."""
+        bound: dict[str, Any] = {"conversation_id": self.conversation, "user_id": self.user_id}
+        size, now = 0, milliseconds()
+        at = now
+        with closing(sqlite3.connect(self._server.data_dir / "ezdms.db", timeout=10)) as connection, connection:
+            last = "SELECT last_seq FROM conversations WHERE conversation_id = :conversation_id"
+            [seq] = connection.execute(last, bound).fetchone()
+            for text, each in itertools.zip_longest(texts, ago, fillvalue=0):
+                sealed, seq, at = self.seal(str(text)), seq + 1, now - int(each)
+                self.sent.append(sealed)
+                size += len(sealed.content_for_a) + len(sealed.content_for_b)
+                connection.execute(
+                    """INSERT INTO messages (conversation_id, sender_id, seq, created_at, message_id, n, hash, suite,
+                         sealed_a, sealed_b)
+                       VALUES (:conversation_id, :user_id, :seq, :at, :message_id, :n, :hash, :suite,
+                         :content_for_a, :content_for_b)""",
+                    asdict(sealed) | bound | {"seq": seq, "at": at},
+                )
+            bound |= {"seq": seq, "at": at, "count": len(texts), "n": len(self.sent), "size": size}
+            for statement in (
+                "UPDATE conversations SET last_seq = :seq, last_at = :at WHERE conversation_id = :conversation_id",
+                """UPDATE participants SET read_seq = read_seq + :count, last_n = :n, accepted = 1
+                   WHERE user_id = :user_id AND conversation_id = :conversation_id""",
+                "UPDATE usage SET message_bytes = message_bytes + :size WHERE user_id = :user_id",
+            ):
+                connection.execute(statement, bound)
 
     async def uploads(self, plain: bytes, **told: Any) -> str:
         """Upload a file, sealed. Returns the content of its message; `told` is what that says."""
