@@ -1,4 +1,4 @@
-"""Debian's WebKitGTK, the engine of Safari: one server, and one window for each of two people in all tests."""
+"""Debian's WebKitGTK, the engine of Safari: one server, and a window for Alice in all tests."""
 
 from __future__ import annotations
 
@@ -81,12 +81,6 @@ def first(new_window: Callable[[], Window], host: Server) -> WebKitUser:
     return WebKitUser(new_window(), host, "alice").creates_an_account()
 
 
-@pytest.fixture(scope="package")
-def second(new_window: Callable[[], Window], host: Server) -> WebKitUser:
-    """Bob, the same; not every file needs him, and making an account costs as much as most tests."""
-    return WebKitUser(new_window(), host, "bob").creates_an_account()
-
-
 def ready(user: WebKitUser, new_window: Callable[[], Window]) -> WebKitUser:
     """The user with a large screen, at any page; at their list in a new window if their browser has crashed."""
     try:
@@ -101,12 +95,6 @@ def ready(user: WebKitUser, new_window: Callable[[], Window]) -> WebKitUser:
 def alice(first: WebKitUser, new_window: Callable[[], Window]) -> WebKitUser:
     """Alice, who is logged in, whatever the previous test did."""
     return ready(first, new_window)
-
-
-@pytest.fixture
-def bob(second: WebKitUser, new_window: Callable[[], Window]) -> WebKitUser:
-    """Bob at his list, whatever the previous test did."""
-    return ready(second, new_window).is_at_the_list()
 
 
 @pytest.fixture

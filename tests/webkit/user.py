@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from tests.browser.lies.peers import Peer
+from tests.browser.lies.stage import ANEW
 from tests.conftest import Server
+from tests.support.someone import GO
 from tests.webkit.window import Window
 
 DESKTOP = (1280, 800)
@@ -49,10 +51,14 @@ class WebKitUser:
         self.window.press("Log in")
         self.window.until(READS_PIN, self.search_pin)
 
-    def looks_up(self, search_pin: str) -> None:
-        """Enter a Search PIN in “New chat”."""
+    def new_chat(self) -> None:
+        """Open “New chat”, unless it is open."""
         if not self.window.has("textbox", "Their Search PIN"):
             self.window.press("New chat")
+
+    def looks_up(self, search_pin: str) -> None:
+        """Enter a Search PIN in “New chat”."""
+        self.new_chat()
         self.window.fill("Their Search PIN", search_pin)
         self.window.press("Start")
 
@@ -61,20 +67,26 @@ class WebKitUser:
         self.window.press("Settings", "link")
         for words in ("this tab", "You have not blocked anyone.", "Two-step login is off."):
             self.window.reads(words)  # comes late and moves the button, which a click would miss
-        self.window.press("Log out")
+        self.window.press("Log out", scope="log-out")
         self.window.reads("Do you have it?")
-        self.window.press("Log out")
+        self.window.press("Log out", scope="log-out")
         self.window.element("button", "Log in")
+
+    def goes_to(self, path: str) -> Window:
+        """Go to the list or a conversation, by a load only if the page shows neither: that costs as much as a test."""
+        if not self.window.run(GO, path):
+            self.window.open(self.server.url + path)
+        return self.window
 
     def opens(self, peer: Peer) -> WebKitUser:
         """Open the conversation with a program and wait until the message field is enabled."""
-        self.window.open(f"{self.server.url}/c/{peer.conversation}")
-        self.window.element("textbox", "Message")
+        self.goes_to(f"/c/{peer.conversation}").element("textbox", "Message")
         return self
 
-    def opens_alarmed(self, peer: Peer) -> Window:
-        """Open the conversation with a program about which the server lied."""
-        self.window.open(f"{self.server.url}/c/{peer.conversation}")
+    def opens_anew(self, peer: Peer) -> Window:
+        """Open the conversation with a program as if it never was open: what remains is what the browser stores."""
+        if not self.window.run(ANEW, peer.conversation):
+            self.window.open(f"{self.server.url}/c/{peer.conversation}")
         return self.window
 
     def writes(self, text: str) -> None:

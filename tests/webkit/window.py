@@ -22,6 +22,17 @@ DRIVER = shutil.which("WebKitWebDriver")
 MISSING = "WebKitGTK is missing (Debian: apt install webkit2gtk-driver xvfb)"
 ENTER, SHIFT = "\ue007", "\ue008"
 PATIENCE = 60  # seconds to wait on a busy machine
+SLICE = 5  # of them, in which the page itself looks again and again: a look from outside costs as much as a hundred
+
+# Calls `find` in the page until it finds something, or this time is over.
+LOOKING = f"""const done = arguments[arguments.length - 1], ends = performance.now() + {SLICE * 1000};
+    const look = async () => {{
+        const found = await find();
+        if (found || performance.now() > ends) done(["", pack(found)]);
+        else setTimeout(again, 50);
+    }};
+    const again = () => look().catch((error) => done([`${{error}}`, null]));
+    again();"""
 
 # The browser's own toolbar would be wider than a phone.
 NARROW = "* { min-width: 0; min-height: 0; margin: 0; padding: 0; border: 0; font-size: 1px; }"
@@ -105,19 +116,28 @@ class Window:
         assert not wrong, wrong
         return json.loads(value)
 
+    def _look(self, find: str, pack: str) -> Any:
+        """What a JavaScript function finds in the page, as `pack` returns it; falsy if it found nothing for a while."""
+        wrong, found = self.driver.execute_async_script(f"const find = {find}, pack = {pack}; {LOOKING}")
+        assert not wrong, wrong
+        return found
+
     async def evaluate(self, script: str, given: Any = None) -> Any:
         """Like `evaluate` of a Playwright page."""
         return self.run(script, given)
 
     def until(self, script: str, given: Any = None) -> Any:
         """Wait until a JavaScript function returns a truthy value, and return it."""
-        return until(lambda: self.run(script, given), script)
+        find = f"() => ({script.strip().rstrip(';')})(JSON.parse({json.dumps(json.dumps(given))}))"
+        return until(lambda: json.loads(self._look(find, "(found) => JSON.stringify(found ?? null)")), script)
 
     def element(self, role: str, name: str, scope: str = "body") -> WebElement:
         """Return the first usable element with this role whose name contains `name`."""
-        given = json.dumps([role, name, scope])
-        script = f"const found = ({FIND})({given}); return found && !found.matches(':disabled') ? found : null;"
-        return cast(WebElement, until(lambda: self.driver.execute_script(script), f"{role} {name!r}"))
+        find = f"""() => {{
+            const found = ({FIND})({json.dumps([role, name, scope])});
+            return found?.matches(":disabled") ? null : found;
+        }}"""
+        return cast(WebElement, until(lambda: self._look(find, "(found) => found"), f"{role} {name!r}"))
 
     def has(self, role: str, name: str) -> bool:
         """Whether the element is visible, usable or not."""
