@@ -9,11 +9,9 @@ import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from http.cookiejar import CookieJar, DefaultCookiePolicy
-
-import httpx
 
 from tests.conftest import Server
+from tests.support.wire import Wire
 
 TEXT, BINARY, CLOSE = 0x1, 0x2, 0x8
 NOT_FORWARDED = {"connection", "accept-encoding", "if-none-match"}  # ask for whole responses, which can be changed
@@ -71,8 +69,7 @@ class Liar:
         self._closed: weakref.WeakSet[asyncio.StreamWriter] = weakref.WeakSet()
         self._tasks: set[asyncio.Task[None]] = set()
         self._listener: asyncio.Server | None = None
-        nobodys = CookieJar(policy=DefaultCookiePolicy(allowed_domains=[]))  # each browser sends its own
-        self._http = httpx.AsyncClient(base_url=server.url, timeout=30, cookies=nobodys)
+        self._wire = Wire(server.port, is_kept=True)
 
     async def start(self) -> None:
         """Start listening."""
@@ -86,7 +83,7 @@ class Liar:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._http.aclose()
+        self._wire.close()
         await asyncio.sleep(0.01)  # let the loop close aborted transports
 
     @contextmanager
@@ -150,9 +147,9 @@ class Liar:
     ) -> None:
         method, path = request.split(" ", 1)
         forwarded = [pair for pair in headers if pair[0] not in NOT_FORWARDED]
-        true = await self._http.request(method, path, headers=forwarded, content=body)
-        kept = [pair for pair in true.headers.multi_items() if pair[0] not in HOP_BY_HOP]
-        answer = Answer(request, true.status_code, kept, true.content)
+        true = await self._wire.ask(method, path, forwarded, body)
+        kept = [pair for pair in true.headers if pair[0] not in HOP_BY_HOP]
+        answer = Answer(request, true.status, kept, true.body)
         for pattern, change in self._lies:
             if pattern.fullmatch(request):
                 change(answer)

@@ -5,14 +5,12 @@ from __future__ import annotations
 import itertools
 import secrets
 import sqlite3
-import ssl
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import asdict
 from typing import Any
-
-import httpx
+from urllib.parse import urlencode, urlsplit
 
 from ezdms import crypto
 from ezdms.protocol import envelope
@@ -20,9 +18,10 @@ from ezdms.protocol.encoding import b64u_decode, b64u_encode
 from tests.conftest import Server
 from tests.support.people import JSON, registration
 from tests.support.someone import until
+from tests.support.wire import Heard, Wire
 
 _numbers = itertools.count(1)
-NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # loading every authority takes as long as generating keys
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
 
 def milliseconds() -> int:
@@ -44,10 +43,9 @@ class Peer:
         self.conversation = ""
         self.other: envelope.Statement  # of the browser's user
         self._server = server
-        unkept = httpx.Limits(max_keepalive_connections=0)  # so that stopping the server leaves none half open
-        self._http = httpx.AsyncClient(
-            base_url=server.url, headers=dict(JSON), timeout=30, limits=unkept, verify=NO_TLS
-        )
+        where = urlsplit(server.url)
+        self._headers = dict(JSON) | {"Host": where.netloc}
+        self._wire = Wire(where.port or 80)  # keeps no connection, so that stopping the server leaves none half open
 
     @classmethod
     async def arrives(cls, server: Server, name: str = "", *, pin_is: Callable[[str], object] = bool) -> Peer:
@@ -59,20 +57,24 @@ class Peer:
         answer = await peer.ask("POST", "/register", fields)
         peer.search_pin, peer.salt, peer.statement = answer["search_pin"], fields["search_salt"], fields["statement"]
         peer.user_id = answer["user_id"]
-        peer._http.headers["Authorization"] = f"Bearer {answer['token']}"
+        peer._headers["Authorization"] = f"Bearer {answer['token']}"
         return peer
 
     async def ask(self, method: str, path: str, fields: dict[str, Any] | None = None) -> Any:
         """Return the JSON of a successful response."""
-        response = await self._http.request(method, path, data=fields)
+        response = await self._ask(method, path, urlencode(fields or {}).encode(), FORM)
         assert response.is_success, response.text
-        return response.json() if response.content else None
+        return response.json() if response.body else None
+
+    async def _ask(self, method: str, path: str, body: bytes, more: dict[str, str]) -> Heard:
+        told = more | {"Content-Length": str(len(body))} if body else {}
+        return await self._wire.ask(method, path, [*(self._headers | told).items()], body)
 
     async def downloads(self, file_id: str) -> bytes:
         """Return the sealed bytes of a file."""
-        response = await self._http.get(f"/files/{file_id}")
+        response = await self._ask("GET", f"/files/{file_id}", b"", {})
         assert response.is_success, response.text
-        return response.content
+        return response.body
 
     async def starts_with(self, search_pin: str) -> str:
         """Start a conversation and return its id."""
@@ -151,8 +153,8 @@ class Peer:
         for at in range(0, len(sealed), 2**20):
             headers = {"Upload-Offset": str(at), "Content-Type": "application/offset+octet-stream"}
             part = sealed[at : at + 2**20]
-            response = await self._http.patch(f"/files/{file_id}", content=part, headers=headers)
-            assert response.status_code == 204, response.text
+            response = await self._ask("PATCH", f"/files/{file_id}", part, headers)
+            assert response.status == 204, response.text
 
     async def shares(self, plain: bytes, name: str, type: str = "", **more: Any) -> crypto.SealedMessage:
         """Send a file. `more`: thumb, w, h, of what the message says, and what `writes` takes."""
@@ -218,7 +220,7 @@ class Peer:
 
     async def leaves(self) -> None:
         """Close the connection; the account stays."""
-        await self._http.aclose()
+        self._wire.close()
 
 
 def described(text: str, more: dict[str, Any]) -> dict[str, Any]:
