@@ -1,7 +1,7 @@
 """A proxy between clients and a real server that records every request and can change any response.
 
 It runs in its own thread, so that commands can run in the test's thread. WebSockets are forwarded byte by byte, and
-frames can be injected.
+frames can be injected. It reads and writes HTTP itself, since libraries take longer than client and server together.
 """
 
 from __future__ import annotations
@@ -16,13 +16,11 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-import h11
-import httpx
-
 from ezdms.client.transport import POLICY
 
 OURS = f"{POLICY}sandbox"  # an answer without it counts as no connection, and is retried for a minute
-HOP_BY_HOP = {b"connection", b"transfer-encoding", b"content-length", b"date", b"host", b"accept-encoding"}
+HOP_BY_HOP = {"connection", "transfer-encoding", "content-length", "date", "host", "accept-encoding"}
+Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 @dataclass
@@ -131,8 +129,7 @@ class Wire:
 
     async def _serve(self) -> None:
         self._stop = asyncio.Event()
-        plain = {"Accept-Encoding": "identity"}  # bodies that can be changed
-        self._http = httpx.AsyncClient(base_url=self._server, timeout=60, trust_env=False, headers=plain)
+        self._idle: list[Stream] = []  # connections to the server
         self._tasks: set[asyncio.Task[None]] = set()
         listener = await asyncio.start_server(self._begin, "127.0.0.1", 0)
         self.url = f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}"
@@ -142,7 +139,8 @@ class Wire:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._http.aclose()
+        for _, writer in self._idle:
+            writer.close()
         await asyncio.sleep(0.01)  # lets the loop close connections
 
     async def _begin(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -150,15 +148,14 @@ class Wire:
         assert task is not None
         self._tasks.add(task)
         try:
-            with suppress(OSError, h11.RemoteProtocolError):
+            with suppress(OSError):
                 await self._talk(reader, writer)
         finally:
             self._tasks.discard(task)
             writer.close()
 
     async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        connection = h11.Connection(h11.SERVER)
-        while (asked := await _read(connection, reader)) is not None:
+        while (asked := await _read(reader)) is not None:
             with self._heard:
                 self.asked.append(asked)
                 self._heard.notify_all()
@@ -168,26 +165,37 @@ class Wire:
                 return None
             answer = self._changed(asked, await self._pass_on(asked))
             answer.headers.setdefault("content-length", str(len(answer.body)))
-            headers = list(answer.headers.items())
-            writer.write(connection.send(h11.Response(status_code=answer.status, headers=headers)) or b"")
-            for event in (h11.Data(data=answer.body), h11.EndOfMessage()):
-                writer.write(connection.send(event) or b"")
+            writer.write(_head(f"HTTP/1.1 {answer.status} -", answer.headers) + answer.body)
             await writer.drain()
-            connection.start_next_cycle()
         return None
 
     async def _pass_on(self, asked: Asked) -> Answer:
         if not all(passes_on for path, _, passes_on in self._lies if path.fullmatch(f"{asked.method} {asked.path}")):
             return Answer(500, {"content-security-policy": OURS}, b"{}")
-        response = await self._http.request(
-            asked.method,
-            asked.target,
-            content=asked.body,
-            headers={name: value for name, value in asked.headers.items() if name.encode() not in HOP_BY_HOP},
-        )
-        kept = {name.decode().lower(): value.decode() for name, value in response.headers.raw}
-        kept = {name: value for name, value in kept.items() if name.encode() not in HOP_BY_HOP}
-        return Answer(response.status_code, kept, response.content)
+        kept = {name: value for name, value in asked.headers.items() if name not in HOP_BY_HOP}
+        own = {"host": urlsplit(self._server).netloc, "content-length": str(len(asked.body))}
+        plain = {"accept-encoding": "identity"}  # bodies that can be changed
+        octets = _head(f"{asked.method} {asked.target} HTTP/1.1", kept | own | plain) + asked.body
+        while self._idle:
+            with suppress(asyncio.IncompleteReadError, OSError):  # the server closed it meanwhile
+                return await self._ask(octets, self._idle.pop())
+        return await self._ask(octets, await self._dial())
+
+    async def _ask(self, octets: bytes, stream: Stream) -> Answer:
+        reader, writer = stream
+        try:
+            writer.write(octets)
+            first, headers = _parsed(await reader.readuntil(b"\r\n\r\n"))
+            body = await _body(reader, headers)
+        except BaseException:
+            writer.close()
+            raise
+        self._idle.append(stream)
+        kept = {name: value for name, value in headers.items() if name not in HOP_BY_HOP}
+        return Answer(int(first.split()[1]), kept, body)
+
+    async def _dial(self) -> Stream:
+        return await asyncio.open_connection(urlsplit(self._server).hostname, urlsplit(self._server).port)
 
     def _changed(self, asked: Asked, answer: Answer) -> Answer:
         for path, lie, _ in list(self._lies):
@@ -200,17 +208,14 @@ class Wire:
         answer = self._changed(asked, Answer(101))
         if answer.status == 101:
             return False
-        head = [f"HTTP/1.1 {answer.status} No", *(f"{name}: {value}" for name, value in answer.headers.items())]
-        writer.write("\r\n".join([*head, "Content-Length: 0", "", ""]).encode())
+        writer.write(_head(f"HTTP/1.1 {answer.status} No", answer.headers | {"Content-Length": "0"}))
         await writer.drain()
         return True
 
     async def _tunnel(self, asked: Asked, near: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        host, port = urlsplit(self._server).hostname, urlsplit(self._server).port
-        far, far_writer = await asyncio.open_connection(host, port)
+        far, far_writer = await self._dial()
         try:
-            head = [f"GET {asked.target} HTTP/1.1", *(f"{name}: {value}" for name, value in asked.headers.items())]
-            far_writer.write("\r\n".join([*head, "", ""]).encode())
+            far_writer.write(_head(f"GET {asked.target} HTTP/1.1", asked.headers))
             writer.write(await far.readuntil(b"\r\n\r\n"))
             writer.write(self._slipped[0])
             self._sockets.append(writer)
@@ -229,23 +234,29 @@ async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
     writer.close()
 
 
-async def _read(connection: h11.Connection, reader: asyncio.StreamReader) -> Asked | None:
-    asked: Asked | None = None
-    while True:
-        event = connection.next_event()
-        if event is h11.NEED_DATA:
-            connection.receive_data(await reader.read(65536))
-        elif isinstance(event, h11.Request):
-            headers = {name.decode(): value.decode() for name, value in event.headers}
-            asked = Asked(event.method.decode(), event.target.decode(), headers, b"")
-            if "upgrade" in headers:
-                return asked
-        elif isinstance(event, h11.Data) and asked is not None:
-            asked.body += bytes(event.data)
-        elif isinstance(event, h11.EndOfMessage):
-            return asked
-        else:
-            return None
+async def _read(reader: asyncio.StreamReader) -> Asked | None:
+    try:
+        first, headers = _parsed(await reader.readuntil(b"\r\n\r\n"))
+        method, target, _ = first.split(" ")
+        return Asked(method, target, headers, await _body(reader, headers))
+    except asyncio.IncompleteReadError:
+        return None
+
+
+def _parsed(head: bytes) -> tuple[str, dict[str, str]]:
+    """The first line, and the headers with names in lower case."""
+    first, *lines = head.decode("latin-1").rstrip("\r\n").split("\r\n")
+    parted = (line.partition(":") for line in lines)
+    return first, {name.lower(): value.strip() for name, _, value in parted}
+
+
+async def _body(reader: asyncio.StreamReader, headers: dict[str, str]) -> bytes:
+    assert "transfer-encoding" not in headers
+    return await reader.readexactly(int(headers.get("content-length", 0)))
+
+
+def _head(first: str, headers: dict[str, str]) -> bytes:
+    return "\r\n".join([first, *(f"{name}: {value}" for name, value in headers.items()), "", ""]).encode("latin-1")
 
 
 def _frame(text: str) -> bytes:
