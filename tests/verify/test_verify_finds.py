@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Iterator
 from functools import cache, partial
 
 import httpx
@@ -14,8 +14,8 @@ import pytest_asyncio
 
 from ezdms import __version__
 from ezdms.edge.headers import HEADERS
-from ezdms.verify import FAILED, OK, WARNING, verify
-from ezdms.verify.loads import loads_of
+from ezdms.release.manifest import installed
+from ezdms.verify import FAILED, OK, WARNING, loads, verify
 from ezdms.verify.report import shown
 from ezdms.views.page_policy import of_a_page
 from tests.conftest import Server
@@ -60,18 +60,19 @@ async def between(shared_server: Server) -> AsyncIterator[Misbehaving]:
         yield between
 
 
-@pytest.fixture(scope="module")
-def loads() -> Callable[[str, str, bytes], list[str]]:
-    """What a file loads, computed once for the same bytes at the same address."""
-    return cache(loads_of)
+@pytest.fixture(scope="module", autouse=True)
+def read_once() -> Iterator[None]:
+    """What a file loads, what a page consists of, and the installed release are found once for the same bytes."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("ezdms.verify.loads.Elements", cache(loads.Elements))
+        patch.setattr("ezdms.verify.content.loads_of", cache(loads.loads_of))
+        patch.setattr("ezdms.verify.visit.installed", cache(installed))
+        yield
 
 
 @pytest.fixture
-def proxy(
-    between: Misbehaving, loads: Callable[[str, str, bytes], list[str]], monkeypatch: pytest.MonkeyPatch
-) -> Misbehaving:
+def proxy(between: Misbehaving) -> Misbehaving:
     """The same, honest at first."""
-    monkeypatch.setattr("ezdms.verify.content.loads_of", loads)
     between.change = None
     return between
 
@@ -97,7 +98,7 @@ async def test_the_output_lists_changed_files_first_and_groups_equal_pages(proxy
         elif b"</head>" in exchange.body:
             exchange.replace("</head>", "<!-- more --></head>")
 
-    proxy.change = change
+    proxy.change = in_english(change)
     report = await verify(proxy.url)
     assert len([one for one in report.findings if one.name.startswith("page ")]) == 8  # the report lists all of them
     done = await asyncio.to_thread(operate, proxy.server.data_dir, "verify", proxy.url)
