@@ -69,7 +69,7 @@ async def _live(world: World, plan: list[list[Act]]) -> None:
 
 
 @settings(
-    max_examples=8,
+    max_examples=5,
     deadline=None,
     suppress_health_check=list(HealthCheck),
     database=None,

@@ -61,7 +61,7 @@ class Past:
 
     async def act(self, client: Client, who: str, kind: str, at: int) -> None:
         """Do one thing with a program. What is refused is not done."""
-        page = [one for one in await client.history(self.where, limit=200) if one.state != "timer"]
+        page = [one for one in await client.history(self.where, limit=20) if one.state != "timer"]
         text, message = self.next(kind, at), page[-1 - at % len(page)] if page else None
         try:
             if kind == "timer":

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tests.conftest import ROOT
+from tests.support.borrowed import link_all
 
 VERSIONS = ("3.11", "3.12", "3.13")
 LOCK = ROOT / "requirements.lock"
@@ -37,15 +38,18 @@ def _is(path: str, version: str) -> bool:
 
 
 def _environment(python: str, version: str) -> Path:
-    """An environment that is built once for each lock file, which its name identifies."""
+    """An environment that is built once for each lock file, which its name identifies. It installs only what another
+    Python cannot take from here."""
     digest = hashlib.sha256(LOCK.read_bytes()).hexdigest()[:12]
     folder = ROOT / ".venv-test" / "pythons" / f"{version}-{digest}"
     if not (folder / "made").exists():
         shutil.rmtree(folder, ignore_errors=True)
         subprocess.run([python, "-m", "venv", "--without-pip", str(folder)], check=True)  # ours installs there, too
         there = ["--python", str(folder / "bin" / "python")]
+        left = folder / "requirements.lock"
+        left.write_text(link_all(LOCK, next(folder.glob("lib/*/site-packages")), is_same_python=False))
         pip = [sys.executable, "-m", "pip", *there, "install", "-qq", "--disable-pip-version-check"]
-        options = ["--no-input", "--no-compile", "--only-binary", ":all:", "--require-hashes"]
-        subprocess.run([*pip, *options, "-r", str(LOCK)], check=True, stdin=subprocess.DEVNULL)
+        options = ["--no-input", "--no-compile", "--no-deps", "--only-binary", ":all:", "--require-hashes"]
+        subprocess.run([*pip, *options, "-r", str(left)], check=True, stdin=subprocess.DEVNULL)
         (folder / "made").touch()
     return folder / "bin" / "python"
