@@ -16,7 +16,7 @@ from tests.support.forked import environment, launch
 from tests.support.player import Player
 
 
-async def test_the_readme_bot_echoes_every_message_and_a_forged_one_does_not_keep_it_from_others(
+async def test_the_readme_bot_echoes_every_message_survives_a_forged_one_and_serves_others(
     server: Server, tmp_path: Path
 ) -> None:
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL)
