@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import base64
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from typing import Any
 
-from playwright.async_api import Browser, BrowserContext, Page, Route, expect
+from playwright.async_api import Browser, BrowserContext, CDPSession, Page, Route, expect
 
 from tests.browser.lies.peers import Peer
 from tests.browser.lies.stage import ANEW
@@ -39,6 +41,62 @@ async def opens_anew(someone: Someone) -> None:
     """Open the conversation that the page shows as after a load, but without one: nothing of it is left but what the
     browser stores."""
     assert await someone.page.evaluate(ANEW, someone.page.url.rsplit("/", 1)[1])
+
+
+class Paused:
+    """A request of a page that Chromium has paused, before it is sent or once its answer is there."""
+
+    def __init__(self, session: CDPSession, event: dict[str, Any]) -> None:
+        self._session, self._event = session, event
+        self._id = {"requestId": event["requestId"]}
+
+    async def goes_on(self) -> None:
+        await self._session.send("Fetch.continueRequest", self._id)
+
+    async def fails(self) -> None:
+        """As if nobody could be reached."""
+        await self._session.send("Fetch.failRequest", self._id | {"errorReason": "ConnectionFailed"})
+
+    async def text(self) -> str:
+        """The body of the answer."""
+        found: Any = await self._session.send("Fetch.getResponseBody", self._id)
+        return base64.b64decode(found["body"]).decode() if found["base64Encoded"] else str(found["body"])
+
+    async def is_answered(self, text: str = "", status: int = 200) -> None:
+        """With this body instead, and the headers of the real answer."""
+        head = [one for one in self._event.get("responseHeaders", []) if one["name"].lower() != "content-length"]
+        body = base64.b64encode(text.encode()).decode()
+        given = {"responseCode": status, "responseHeaders": head, "body": body}
+        await self._session.send("Fetch.fulfillRequest", self._id | given)
+
+
+@asynccontextmanager
+async def paused(
+    page: Page, address: str, act: Callable[[Paused], Awaitable[None]], *, is_answered: bool = False
+) -> AsyncIterator[None]:
+    """Inside, each request to this address is paused, before it is sent or once it `is_answered`; what `act` does
+    decides what becomes of it. Only in Chromium. A page with a route has no HTTP cache, and each of its requests goes
+    through this process; here that is so of these alone, so that the page can be loaded meanwhile."""
+    session, acts = await page.context.new_cdp_session(page), set[asyncio.Future[None]]()
+
+    def pause(event: dict[str, Any]) -> None:
+        acts.add(asyncio.ensure_future(act(Paused(session, event))))
+
+    session.on("Fetch.requestPaused", pause)
+    stage = "Response" if is_answered else "Request"
+    await session.send("Fetch.enable", {"patterns": [{"urlPattern": address, "requestStage": stage}]})
+    try:
+        yield
+    finally:
+        await asyncio.gather(*acts)
+        await session.detach()  # lets everything through
+
+
+@asynccontextmanager
+async def refused(page: Page, address: str) -> AsyncIterator[None]:
+    """Inside, requests to this address fail. Only in Chromium."""
+    async with paused(page, address, Paused.fails):
+        yield
 
 
 class Home:

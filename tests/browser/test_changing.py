@@ -12,7 +12,7 @@ from playwright.async_api import Locator, Page, Route, expect
 
 from ezdms import crypto
 from ezdms.client import Client
-from tests.browser.home import Home
+from tests.browser.home import Home, Paused, paused, refused
 from tests.browser.lies.peers import Peer
 from tests.support.someone import Someone, until
 
@@ -77,7 +77,6 @@ async def place_of(peer: Peer, number: int) -> tuple[str, str]:
     return one["message_id"], one["hash"]
 
 
-@pytest.mark.firefox_too
 async def test_answers_and_edits_name_their_message_and_a_reload_keeps_them_and_the_draft(home: Home) -> None:
     alice, bob = await talks(home, "what time?", is_kept=True)
     page, field = alice.page, alice.page.get_by_role("textbox", name="Message")
@@ -170,33 +169,32 @@ async def test_own_messages_are_deleted_for_both_or_for_me_and_theirs_for_me(hom
     await dialog.get_by_role("button", name="Delete for me").click()
     await expect(shown.get_by_text("from bob")).to_have_count(0)
 
-    marks: list[str] = []
-
-    async def refuse(route: Route) -> None:
-        marks.append(route.request.post_data or "")
-        await route.abort()
-
+    marked: list[Paused] = []
     held: list[Route] = []
+
+    async def refuse(mark: Paused) -> None:
+        marked.append(mark)
+        await mark.fails()
+
     await until(lambda: page.evaluate(IS_SENT))
-    await alice.context.route("**/hide_message", refuse)
-    await alice.context.route("**/vault", lambda route: held.append(route))  # the list of contacts takes its time
-    await acts(page, "hidden once", "Delete")
-    await page.get_by_role("button", name="Delete for me").click()
-    await expect(shown.get_by_text("hidden once")).to_have_count(0)
-    await until(lambda: bool(marks and held))
-    await held[0].continue_()
-    await alice.context.unroute("**/vault")
-    await bob.writes("marked")
-    await expect(row(page, "marked")).to_be_visible()
-    await page.evaluate(KEEP_MARK)
-    await expect(row(page, "marked")).to_be_visible()  # until the reload
-    await page.reload()
-    await expect(page.get_by_role("textbox", name="Message")).to_be_enabled()
-    await expect(shown.get_by_text("stays")).to_be_visible()
-    for gone in ("for me alone", "from bob", "hidden once", "marked"):
-        await expect(shown.get_by_text(gone), gone).to_have_count(0)
-    await page.goto(alice.address)  # any page sends the marks
-    await alice.context.unroute_all(behavior="wait")
+    async with paused(page, "*/hide_message", refuse):
+        await page.route("**/vault", lambda route: held.append(route))  # the list of contacts takes its time
+        await acts(page, "hidden once", "Delete")
+        await page.get_by_role("button", name="Delete for me").click()
+        await expect(shown.get_by_text("hidden once")).to_have_count(0)
+        await until(lambda: bool(marked and held))
+        await held[0].continue_()
+        await page.unroute("**/vault")
+        await bob.writes("marked")
+        await expect(row(page, "marked")).to_be_visible()
+        await page.evaluate(KEEP_MARK)
+        await expect(row(page, "marked")).to_be_visible()  # until the reload
+        await page.reload()
+        await expect(page.get_by_role("textbox", name="Message")).to_be_enabled()
+        await expect(shown.get_by_text("stays")).to_be_visible()
+        for gone in ("for me alone", "from bob", "hidden once", "marked"):
+            await expect(shown.get_by_text(gone), gone).to_have_count(0)
+        await page.goto(alice.address)  # any page sends the marks
     async with page.expect_response("**/hide_message") as answered:
         await page.evaluate(ROUND)
     assert (await answered.value).status == 204
@@ -218,7 +216,7 @@ IS_SENT = """async () => {
 
 
 async def test_reactions_are_chosen_in_the_menu_found_by_words_in_an_unchanged_list_and_withdrawn(home: Home) -> None:
-    alice, bob = await talks(home, "good news")  # with a load: no list of emoji
+    alice, bob = await talks(home, "good news", is_kept=True)
     alice.records()
     page = alice.page
     target = await place_of(bob, 0)
@@ -338,28 +336,27 @@ async def test_changes_wait_in_order_while_offline_can_be_changed_and_are_sent_f
     alice, bob = await talks(home, "first", is_kept=True)
     page, field = alice.page, alice.page.get_by_role("textbox", name="Message")
     pending = page.locator(".pending")
-    await alice.context.route("**/send_message", lambda route: route.abort())
-    await acts(page, "first", "👍")
-    await pending.get_by_role("button", name="Discard").click()
-    await expect(pending).to_have_count(0)
-    await acts(page, "first", "Edit")
-    await field.fill("better")
-    await field.press("Enter")
-    await expect(pending).to_contain_text("better")
-    await pending.get_by_role("button", name="Edit").click()
-    await expect(field).to_have_value("better")
-    await expect(page.locator("message-composer .about")).to_contain_text("Edit message")
-    await field.fill("best")
-    await field.press("Enter")
-    await expect(pending).to_contain_text("best")
-    await acts(page, "first", "👍")
-    await alice.writes("second")
-    await expect(pending).to_have_count(3)
-    await expect(pending.nth(1)).to_contain_text("Your reaction: 👍")
-    await expect(pending.nth(1).get_by_role("button", name="Discard")).to_be_hidden()  # queued behind the edit
-    await page.goto(alice.address)
-    await expect(alice.list.get_by_role("link", name=bob.name)).to_contain_text("Not sent yet: second")
-    await alice.context.unroute_all(behavior="wait")
+    async with refused(page, "*/send_message"):
+        await acts(page, "first", "👍")
+        await pending.get_by_role("button", name="Discard").click()
+        await expect(pending).to_have_count(0)
+        await acts(page, "first", "Edit")
+        await field.fill("better")
+        await field.press("Enter")
+        await expect(pending).to_contain_text("better")
+        await pending.get_by_role("button", name="Edit").click()
+        await expect(field).to_have_value("better")
+        await expect(page.locator("message-composer .about")).to_contain_text("Edit message")
+        await field.fill("best")
+        await field.press("Enter")
+        await expect(pending).to_contain_text("best")
+        await acts(page, "first", "👍")
+        await alice.writes("second")
+        await expect(pending).to_have_count(3)
+        await expect(pending.nth(1)).to_contain_text("Your reaction: 👍")
+        await expect(pending.nth(1).get_by_role("button", name="Discard")).to_be_hidden()  # queued behind the edit
+        await page.goto(alice.address)
+        await expect(alice.list.get_by_role("link", name=bob.name)).to_contain_text("Not sent yet: second")
     await page.evaluate(ROUND)
     await gets(bob, "text", "second")
     assert [(one.kind, one.text) for one in await messages(bob)] == [

@@ -43,7 +43,6 @@ def previews(someone: Someone) -> list[str]:
     return [address.split("?of=")[1] for address in someone.addresses if "/previews?" in address]
 
 
-@pytest.mark.firefox_too
 async def test_a_line_shows_the_newest_message_in_one_line_bold_while_unread_and_never_stores_it(home: Home) -> None:
     alice, bob, carol = await home.person("alice", is_kept=True), await home.peer(), await home.peer()
     for peer in (carol, bob):

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
 from playwright.async_api import Route, expect
 
 from ezdms.views.assets import address_of
-from tests.browser.home import Home
+from tests.browser.home import Home, refused
 from tests.browser.lies.fragments import OTHER
 from tests.browser.lies.peers import Peer
 from tests.support import requests
 from tests.support.portals import PORTALS
-from tests.support.someone import Someone, until
+from tests.support.someone import GO, Someone, until
 
 WAITING = "Not sent yet. Waiting until they accept your request."
 UNREACHED = "Not sent yet. The server cannot be reached. It will be sent automatically."
@@ -34,31 +37,32 @@ ROUND = "() => { dispatchEvent(new Event('online')); }"  # otherwise every ten s
 COLOR_OF = "element => getComputedStyle(element).color"
 
 
-async def queued(home: Home, *texts: str) -> tuple[Someone, Peer]:
-    """Alice has written these to a program, and could not send them."""
+SEND = "*/send_message"
+
+
+@asynccontextmanager
+async def queued(home: Home, *texts: str) -> AsyncIterator[tuple[Someone, Peer]]:
+    """Alice has written these to a program. Inside, her page cannot send them."""
     alice, bob = await home.person("alice"), await home.peer()
     await bob.starts_with(alice.search_pin)
     await alice.opens(bob.name)
-    await alice.context.route("**/send_message", lambda route: route.abort())
-    for text in texts:
-        await alice.writes(text)
-    await expect(alice.page.locator(".pending")).to_have_count(len(texts))
-    await expect(alice.page.locator(".pending").first).to_contain_text(UNREACHED)
-    return alice, bob
+    async with refused(alice.page, SEND):
+        for text in texts:
+            await alice.writes(text)
+        await expect(alice.page.locator(".pending")).to_have_count(len(texts))
+        await expect(alice.page.locator(".pending").first).to_contain_text(UNREACHED)
+        yield alice, bob
 
 
 async def test_what_they_have_not_accepted_waits_and_is_sent_once_they_accept_or_answer(home: Home) -> None:
     alice = await home.person("alice")
     pending = alice.page.locator(".pending")
     requests.accept_none(home.server.data_dir)
-    carol = await Someone.is_in(home.browser, home.server, "carol")
-    carol.accepts = False
-    for bob in (carol, await home.peer()):
-        texts = ["one", "two", "three", "four", "five"]
+    for does in ("accepts", "answers"):
+        bob, texts = await home.peer(), ["one", "two", "three", "four", "five"]
         await alice.starts_with(bob.search_pin)
         await expect(alice.page.get_by_role("heading", name=bob.name)).to_be_visible()
-        if isinstance(bob, Peer):
-            await bob.is_asked()
+        await bob.is_asked()
         for text in texts:
             await alice.writes(text)
         await expect(pending).to_have_count(2)
@@ -68,27 +72,23 @@ async def test_what_they_have_not_accepted_waits_and_is_sent_once_they_accept_or
         await expect(alice.alert).to_be_hidden()
         await alice.page.reload()
         await expect(pending.first).to_contain_text(WAITING)
-        if isinstance(bob, Peer):
+        await bob.sees(*texts[:3])
+        if does == "answers":
             texts.insert(3, "yes?")
             await bob.writes("yes?")  # seen at once
         else:
-            await bob.opens("alice")
-            await bob.sees(*texts[:3])
-            await bob.page.locator("request-card").get_by_role("button", name="Accept").click()
-            await expect(bob.page.locator("request-card")).to_be_hidden()
+            await bob.ask("POST", f"/conversations/{bob.conversation}/accept")
             await alice.page.evaluate(ROUND)
         await bob.sees(*texts)
         await expect(pending).to_have_count(0)
-    await carol.context.close()
     requests.accept_all(home.server.data_dir)
 
 
 async def test_messages_are_sent_in_order_from_a_page_without_conversations(home: Home) -> None:
-    alice, bob = await queued(home, "one", "two", "three")
-    await alice.page.goto(f"{alice.address}/account")
-    await bob.writes("not seen yet")
-    await expect(alice.page).to_have_title("(1) Account · EZ-DMS")
-    await alice.context.unroute_all(behavior="wait")
+    async with queued(home, "one", "two", "three") as (alice, bob):
+        await alice.page.goto(f"{alice.address}/account")
+        await bob.writes("not seen yet")
+        await expect(alice.page).to_have_title("(1) Account · EZ-DMS")
     await alice.page.reload()
     await bob.sees("not seen yet", "one", "two", "three")
     await expect(alice.page).to_have_title("(1) Account · EZ-DMS")  # nobody has read it
@@ -122,20 +122,20 @@ async def test_the_messages_of_many_conversations_are_sent_in_one_round_and_the_
 async def test_several_tabs_agree_on_what_waits_is_refused_was_taken_back_or_is_being_sent(
     home: Home,
 ) -> None:
-    alice, bob = await queued(home, "nowhere")
-    tab = await alice.new_tab()
-    await tab.goto(alice.page.url)
-    edit, field = tab.get_by_role("button", name="Edit"), tab.get_by_role("textbox", name="Message")
-    await edit.click()
-    await expect(field).to_have_value("nowhere")
-    await alice.page.evaluate(ROUND)
-    await expect(alice.page.locator(".pending")).to_have_count(0)
-    await field.clear()
-    await alice.writes("once")
-    await expect(alice.page.locator(".pending")).to_contain_text(UNREACHED)
-    await tab.evaluate(ROUND)
-    await expect(tab.locator(".pending")).to_contain_text(UNREACHED)
-    await alice.context.unroute_all(behavior="wait")
+    async with queued(home, "nowhere") as (alice, bob):
+        tab = await alice.new_tab()
+        async with refused(tab, SEND):
+            await tab.goto(alice.page.url)
+            edit, field = tab.get_by_role("button", name="Edit"), tab.get_by_role("textbox", name="Message")
+            await edit.click()
+            await expect(field).to_have_value("nowhere")
+            await alice.page.evaluate(ROUND)
+            await expect(alice.page.locator(".pending")).to_have_count(0)
+            await field.clear()
+            await alice.writes("once")
+            await expect(alice.page.locator(".pending")).to_contain_text(UNREACHED)
+            await tab.evaluate(ROUND)
+            await expect(tab.locator(".pending")).to_contain_text(UNREACHED)
     held: list[Route] = []
     await alice.page.route("**/send_message", lambda route: held.append(route))
     await alice.page.evaluate(ROUND)
@@ -161,7 +161,7 @@ async def test_several_tabs_agree_on_what_waits_is_refused_was_taken_back_or_is_
         response = await route.fetch(url=f"{alice.address}/me", method="GET", post_data="")  # of the real server
         await route.fulfill(response=response, status=422, json={"code": "envelope", "error": "No."})
 
-    await tab.goto(alice.address)
+    await tab.evaluate(GO, "/")
     line = tab.get_by_role("navigation", name="Conversations").get_by_role("link", name=bob.name)
     await expect(line).to_be_visible()
     await alice.page.route("**/send_message", refuse)
@@ -210,18 +210,18 @@ HOLD = """() => new Promise((held) => {
 
 
 async def test_a_conversation_that_was_loaded_to_send_takes_no_text_before_its_draft_is_there(home: Home) -> None:
-    alice, bob = await queued(home, "waiting")
-    page, field = alice.page, alice.page.get_by_role("textbox", name="Message")
-    await field.fill("a draft")
-    async with page.expect_request(lambda request: request.url.endswith("/send_message")):
-        await page.goto(alice.address)  # its field could be enabled by now
-    await page.evaluate(HOLD)
-    await alice.opens(bob.name)
-    await expect(field).to_be_disabled()
-    await page.evaluate("() => release()")
-    await expect(field).to_be_enabled()
-    await expect(field).to_have_value("a draft")
-    await field.clear()
+    async with queued(home, "waiting") as (alice, bob):
+        page, field = alice.page, alice.page.get_by_role("textbox", name="Message")
+        await field.fill("a draft")
+        async with page.expect_request(lambda request: request.url.endswith("/send_message")):
+            await page.goto(alice.address)  # its field could be enabled by now
+        await page.evaluate(HOLD)
+        await alice.opens(bob.name)
+        await expect(field).to_be_disabled()
+        await page.evaluate("() => release()")
+        await expect(field).to_be_enabled()
+        await expect(field).to_have_value("a draft")
+        await field.clear()
 
 
 async def test_a_text_that_can_be_neither_sent_nor_stored_comes_back_before_what_was_typed_since(home: Home) -> None:

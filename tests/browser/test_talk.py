@@ -8,12 +8,12 @@ import httpx
 import pytest
 from playwright.async_api import Browser, Page, Route, expect
 
-from tests.browser.home import Home
+from tests.browser.home import Home, Paused, paused
 from tests.conftest import Server
 from tests.support.hostile import Hostile
 from tests.support.someone import STORED, Someone, texts_of, until
 
-MANY = 3  # messages that each place sends while the others do
+MANY = 2  # messages that each place sends while the others do
 
 
 def is_anywhere(words: list[str], places: list[str]) -> list[str]:
@@ -253,23 +253,21 @@ async def test_the_list_counts_what_was_not_seen_and_a_late_answer_does_not_undo
     count = await bob.list.get_by_role("link").count()
     asked, may_go = asyncio.Event(), asyncio.Event()
 
-    async def hold_back(route: Route) -> None:
-        response = await route.fetch()  # rendered now, delivered later
-        asked.set()
+    async def hold_back(request: Paused) -> None:
+        asked.set()  # rendered now, delivered later
         await may_go.wait()
-        await route.fulfill(response=response)
+        await request.goes_on()
 
-    await bob.page.route("**/conversations/*", hold_back)
-    await bob.page.goto(bob.address)
-    await asked.wait()
-    await alice.writes("newer than the list")
-    await expect(line).to_contain_text("1 unread")
-    async with bob.page.expect_response("**/conversations/*"):
-        may_go.set()
-    await bob.page.evaluate("() => new Promise((done) => setTimeout(done, 50))")  # time to swap it in
-    await expect(line).to_contain_text("1 unread")
-    await expect(bob.list.get_by_role("link")).to_have_count(count)
-    await bob.page.unroute_all(behavior="wait")
+    async with paused(bob.page, "*/conversations/*", hold_back, is_answered=True):
+        await bob.page.goto(bob.address)
+        await asked.wait()
+        await alice.writes("newer than the list")
+        await expect(line).to_contain_text("1 unread")
+        async with bob.page.expect_response("**/conversations/*"):
+            may_go.set()
+        await bob.page.evaluate("() => new Promise((done) => setTimeout(done, 50))")  # time to swap it in
+        await expect(line).to_contain_text("1 unread")
+        await expect(bob.list.get_by_role("link")).to_have_count(count)
 
     await alice.writes("three")
     await expect(line).to_contain_text("2 unread")
@@ -287,26 +285,23 @@ async def test_a_message_whose_answer_is_lost_or_tells_to_wait_is_sent_once_and_
     home: Home, friends: tuple[Someone, Someone]
 ) -> None:
     alice, bob = friends
-    lost: list[str] = []
 
     async def lose_the_answer(route: Route) -> None:
-        lost.append(str(route.request.post_data))
-        if len(lost) == 1:
-            await route.fetch()  # the server stores it
-            await route.abort()  # the browser gets no response
-        else:
-            await route.continue_()
+        await route.fetch()  # the server stores it
+        await route.abort()  # the browser gets no response
 
-    await alice.page.route("**/send_message", lose_the_answer)
+    await alice.page.route("**/send_message", lose_the_answer, times=1)
     await alice.writes("only once")
     await bob.sees("only once")
     await alice.sees("only once")
+    alice.records()
     await alice.page.reload()
     await alice.sees("only once")
     await expect(alice.page.locator(".pending")).to_have_count(0)
     await alice.writes("and on")
     await bob.sees("only once", "and on")
-    assert len(lost) == 2  # its row proves that it was stored
+    sent = [address for address in alice.addresses if address.endswith("/send_message")]
+    assert len(sent) == 1  # "and on" alone: the other's row proves that it was stored
 
     # Not even its row arrives.
     handed: list[str] = []
@@ -347,7 +342,6 @@ async def test_a_message_whose_answer_is_lost_or_tells_to_wait_is_sent_once_and_
         body = {"error": "Please wait.", "code": "too_often", "retry_after": 1}
         await route.fulfill(response=response, status=429, json=body)
 
-    await alice.page.unroute_all(behavior="wait")
     await alice.page.route("**/send_message", limit)
     for i in range(3):
         await alice.writes(str(i))
@@ -362,34 +356,33 @@ async def test_an_unsent_message_survives_a_reload_is_retried_and_can_be_edited(
 ) -> None:
     alice, bob = friends
     field, pending = alice.page.get_by_role("textbox", name="Message"), alice.page.locator(".pending")
-    tries: list[str] = []
+    tries: list[Paused] = []
 
-    async def refuse(route: Route) -> None:
-        tries.append(route.request.url)
-        await route.abort()
+    async def refuse(request: Paused) -> None:
+        tries.append(request)
+        await request.fails()
 
-    await alice.page.route("**/send_message", refuse)
-    await alice.writes("patience")
-    await expect(pending).to_contain_text("Not sent yet. The server cannot be reached")
-    await alice.page.reload()
-    await expect(pending).to_contain_text("patience")
-    await expect(pending).to_contain_text("Not sent")
-    before = len(tries)
-    await pending.get_by_role("button", name="Try again").click()
-    await until(lambda: len(tries) > before)
-    edit = pending.get_by_role("button", name="Edit")
-    await edit.click()
-    await expect(field).to_have_value("patience")
-    await expect(field).to_be_focused()
-    await alice.page.get_by_role("button", name="Send").click()
-    await expect(edit).to_be_visible()
-    await field.fill("something else")
-    await edit.click()
-    await expect(field).to_have_value("patience\nsomething else")
-    await expect(pending).to_have_count(0)
-    await alice.page.get_by_role("button", name="Send").click()
-    await expect(edit).to_be_visible()
-    await alice.page.unroute("**/send_message")
+    async with paused(alice.page, "*/send_message", refuse):
+        await alice.writes("patience")
+        await expect(pending).to_contain_text("Not sent yet. The server cannot be reached")
+        await alice.page.reload()
+        await expect(pending).to_contain_text("patience")
+        await expect(pending).to_contain_text("Not sent")
+        before = len(tries)
+        await pending.get_by_role("button", name="Try again").click()
+        await until(lambda: len(tries) > before)
+        edit = pending.get_by_role("button", name="Edit")
+        await edit.click()
+        await expect(field).to_have_value("patience")
+        await expect(field).to_be_focused()
+        await alice.page.get_by_role("button", name="Send").click()
+        await expect(edit).to_be_visible()
+        await field.fill("something else")
+        await edit.click()
+        await expect(field).to_have_value("patience\nsomething else")
+        await expect(pending).to_have_count(0)
+        await alice.page.get_by_role("button", name="Send").click()
+        await expect(edit).to_be_visible()
     await bob.sees("patience\nsomething else")  # automatically: the next retry is due
     await alice.sees("patience\nsomething else")
     await expect(pending).to_have_count(0)
@@ -522,16 +515,14 @@ async def test_what_a_server_damages_empties_renames_or_swaps_is_shown_as_what_i
     assert "mum" not in await alice.page.content()
 
     # A damaged copy cannot be verified, and one that is not damaged can.
-    async def damage(route: Route) -> None:
-        response = await route.fetch()
-        html = await response.text()
+    async def damage(request: Paused) -> None:
+        html = await request.text()
         at = html.rindex('data-sealed="') + 1500  # in the newest message
-        await route.fulfill(response=response, body=html[:at] + ("A" if html[at] != "A" else "B") + html[at + 1 :])
+        await request.is_answered(html[:at] + ("A" if html[at] != "A" else "B") + html[at + 1 :])
 
-    await bob.page.route("**/c/*/open", damage)
-    await bob.page.reload()
-    await bob.sees("one", hole, "Cannot be verified")
-    await bob.page.unroute("**/c/*/open")
+    async with paused(bob.page, "*/c/*/open", damage, is_answered=True):
+        await bob.page.reload()
+        await bob.sees("one", hole, "Cannot be verified")
     await bob.page.reload()
     await bob.sees("one", hole, "three")
     await expect(bob.alert).to_have_count(0)
