@@ -89,61 +89,54 @@ async def test_a_changed_vector_fails(page: Page) -> None:
 TEXTS = ["hello", "👍🏽" * 200, "مرحبا\n\tעברית", 'quotes " and \\ and </script>', "\u2028\u2029\xa0\ufeff", "é" * 500]
 
 
-@pytest.mark.parametrize("text", TEXTS, ids=lambda text: text[:8].encode("unicode_escape").decode())
-async def test_browser_and_python_open_each_others_messages(page: Page, text: str) -> None:
-    ours = crypto.seal_message(ALICE, BOB.ik, BOB.spki, n=1, p="", a=(0, ""), ts=1, text=text)
-    claimed = {"message_id": ours.message_id, "n": 1, "hash": ours.hash, "suite": 1}
-    for_bob = ours.content_for_a if BOB.fp < ALICE.fp else ours.content_for_b
-    for_alice = ours.content_for_b if BOB.fp < ALICE.fp else ours.content_for_a
-    opened = await page.evaluate("sealed => openAs('bob', 'alice', sealed)", claimed | {"encrypted": for_bob})
-    assert opened["text"] == text
-    own = await page.evaluate("sealed => openAs('alice', 'alice', sealed)", claimed | {"encrypted": for_alice})
-    assert own["text"] == text
-
-    theirs = await page.evaluate("text => sealAs('alice', 'bob', text)", text)
-    for_bob = theirs["content_for_a"] if BOB.fp < ALICE.fp else theirs["content_for_b"]
-    said = {name: theirs[name] for name in ("message_id", "n", "hash", "suite")}
-    assert crypto.open_message(BOB, ALICE.ik, BOB.ik, for_bob, **said).text == text
+CONTENTS = [{"text": text} for text in TEXTS] + KINDS
 
 
-@pytest.mark.parametrize("content", KINDS, ids=lambda content: content["kind"])
-async def test_browser_and_python_open_each_others_messages_of_every_kind(page: Page, content: dict[str, Any]) -> None:
-    expected = {"reference": None, "e": None, "x": 0} | content
-    theirs = await page.evaluate("content => sealAs('alice', 'bob', content)", content)
-    for_bob = theirs["content_for_a"] if BOB.fp < ALICE.fp else theirs["content_for_b"]
-    said = {name: theirs[name] for name in ("message_id", "n", "hash", "suite")}
-    opened = crypto.open_message(BOB, ALICE.ik, BOB.ik, for_bob, **said)
-    assert {name: getattr(opened, name) for name in expected} == expected
-    ours = crypto.seal_message(ALICE, BOB.ik, BOB.spki, n=1, p="", a=(0, ""), ts=1, **content)
-    for_bob = ours.content_for_a if BOB.fp < ALICE.fp else ours.content_for_b
-    said = {name: getattr(ours, name) for name in ("message_id", "n", "hash", "suite")}
-    found = await page.evaluate("sealed => openAs('bob', 'alice', sealed)", said | {"encrypted": for_bob})
-    assert {name: found[name] for name in expected} == json.loads(json.dumps(expected))
+def copy_for_bob(sealed: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """Of what Alice sealed for him, and what the server says about it."""
+    copy = sealed["content_for_a"] if BOB.fp < ALICE.fp else sealed["content_for_b"]
+    return copy, {name: sealed[name] for name in ("message_id", "n", "hash", "suite")}
 
 
-@pytest.mark.parametrize(
-    "odd",
-    [
-        {"kind": "poll"},
-        {"kind": "edit", "e": ""},
-        {"kind": "delete", "text": KINDS[3]["text"]},
-        {"kind": "file", "text": "{}"},
-        {"text": "\ud800"},
-        {"text": "\x7f"},
-        {"text": ""},
-        {"n": 0},
-        {"n": 2},
-        {"a": [1, ""]},
-        {"x": -1},
-        {"ts": 1.5},
-        {"reference": []},
-    ],
-    ids=str,
-)
-async def test_the_browser_refuses_to_seal_an_invalid_message(page: Page, odd: dict[str, Any]) -> None:
-    seal = "async content => (await attempt(() => sealAs('alice', 'bob', { text: 'hi', ...content })))[0]"
-    assert await page.evaluate(seal, odd) == "refused"
-    assert await page.evaluate(seal, {}) == ""
+async def test_browser_and_python_open_each_others_messages_of_every_kind(page: Page) -> None:
+    for content in CONTENTS:
+        expected = {"kind": "text", "reference": None, "e": None, "x": 0} | content
+        ours = crypto.seal_message(ALICE, BOB.ik, BOB.spki, n=1, p="", a=(0, ""), ts=1, **content)
+        for_bob, said = copy_for_bob(asdict(ours))
+        for_alice = ours.content_for_b if BOB.fp < ALICE.fp else ours.content_for_a
+        for reader, copy in (("bob", for_bob), ("alice", for_alice)):
+            opening = "([reader, sealed]) => openAs(reader, 'alice', sealed)"
+            found = await page.evaluate(opening, [reader, said | {"encrypted": copy}])
+            assert {name: found[name] for name in expected} == json.loads(json.dumps(expected)), reader
+
+        for_bob, said = copy_for_bob(await page.evaluate("content => sealAs('alice', 'bob', content)", content))
+        opened = crypto.open_message(BOB, ALICE.ik, BOB.ik, for_bob, **said)
+        assert {name: getattr(opened, name) for name in expected} == expected
+
+
+ODD: list[dict[str, Any]] = [
+    {"kind": "poll"},
+    {"kind": "edit", "e": ""},
+    {"kind": "delete", "text": KINDS[3]["text"]},
+    {"kind": "file", "text": "{}"},
+    {"text": "\ud800"},
+    {"text": "\x7f"},
+    {"text": ""},
+    {"n": 0},
+    {"n": 2},
+    {"a": [1, ""]},
+    {"x": -1},
+    {"ts": 1.5},
+    {"reference": []},
+]
+
+
+async def test_the_browser_refuses_to_seal_an_invalid_message(page: Page) -> None:
+    seal = """contents => Promise.all(contents.map(async (content) =>
+        (await attempt(() => sealAs('alice', 'bob', { text: 'hi', ...content })))[0]))"""
+    said = await page.evaluate(seal, [*ODD, {}])
+    assert [odd for odd, why in zip(ODD, said, strict=False) if why != "refused"] == []
+    assert said[-1] == ""  # control
 
 
 async def test_a_message_of_an_unknown_kind_keeps_its_place(page: Page) -> None:
@@ -205,9 +198,9 @@ async def test_a_message_without_content_keeps_its_place_in_the_chain(page: Page
 
 
 @pytest.fixture
-def flip_every() -> int:
-    """Each character of an envelope."""
-    return 1
+def flip_every(browser_name: str) -> int:
+    """Each character of an envelope in Chromium. In the others the code is the same; what may differ is cryptography."""
+    return 1 if browser_name == "chromium" else 5
 
 
 async def test_a_flipped_character_never_opens_in_the_browser(page: Page, flip_every: int) -> None:
