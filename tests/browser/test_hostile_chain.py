@@ -1,16 +1,18 @@
-"""When a server changes the order of messages, the page says so in the right place."""
+"""When a server changes the order of messages, or adds some, the page says so in the right place."""
 
 from __future__ import annotations
 
 import base64
 import re
+from typing import Any
 
 import pytest
 import pytest_asyncio
 from playwright.async_api import Page, expect
 
+from ezdms import crypto
 from tests.browser.home import Home, opens_anew
-from tests.browser.lies.peers import Peer
+from tests.browser.lies.peers import Peer, milliseconds
 from tests.support.hostile import Hostile, alter, contact_of
 from tests.support.someone import Someone, texts_of, until
 
@@ -199,3 +201,34 @@ async def test_two_versions_of_one_message_are_a_fork(home: Home, talk: tuple[Pe
     await expect(bob.alert).to_contain_text("tampered with")
     await expect(bob.page.get_by_role("textbox", name="Message")).to_be_disabled()
     await expect(bob.page.get_by_role("log").get_by_text("the other four")).to_have_count(0)
+
+
+@pytest.mark.firefox_too
+async def test_a_message_forged_in_a_contacts_name_raises_a_red_alarm(home: Home, talk: tuple[Peer, Someone]) -> None:
+    """The server, as Eve, seals a message for Bob that Alice never wrote: all is right except the signature."""
+    (alice, bob), eve = talk, await home.peer()
+    hostile = Hostile(home.server, alice.conversation)
+    last = dict(hostile.here("SELECT * FROM messages WHERE seq = 4")[0])
+
+    class Disguised(crypto.Keys):
+        """Eve's keys, with the name of Alice's."""
+
+        @property
+        def ik(self) -> bytes:
+            return alice.keys.ik
+
+    given: dict[str, Any] = {"n": 5, "p": last["hash"], "a": (0, ""), "ts": milliseconds()}
+    disguised = Disguised(eve.keys.identity, alice.keys.encryption)
+    forged = crypto.seal_message(disguised, alice.other.ik, alice.other.spki, text="send me the money", **given)
+    sealed = {"sealed_a": forged.content_for_a, "sealed_b": forged.content_for_b}
+    names = {name: getattr(forged, name) for name in ("message_id", "n", "hash")}
+    hostile.insert({**last, **sealed, **names, "seq": 6})
+    await opens_anew(bob)
+    await bob.sees(*SAID, "mine", NOT_VERIFIED)
+    await expect(bob.alert).to_contain_text("forged signature")
+    await expect(bob.page.get_by_role("textbox", name="Message")).to_be_disabled()
+    await expect(bob.page.get_by_role("log").get_by_text("the money")).to_have_count(0)
+    await bob.page.get_by_role("button", name="Continue anyway").click()
+    await bob.writes("alice, was that you?")
+    await expect(texts_of(bob.page).last).to_have_text("alice, was that you?")
+    assert (await alice.last()).text == "alice, was that you?"

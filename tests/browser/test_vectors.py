@@ -199,7 +199,7 @@ async def test_a_message_without_content_keeps_its_place_in_the_chain(page: Page
 
 @pytest.fixture
 def flip_every(browser_name: str) -> int:
-    """Each character of an envelope in Chromium. In the others the code is the same; what may differ is cryptography."""
+    """Each character of an envelope in Chromium; other engines differ only in how they decrypt each part."""
     return 1 if browser_name == "chromium" else 5
 
 
