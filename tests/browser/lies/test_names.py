@@ -54,9 +54,8 @@ async def test_a_contact_left_out_of_the_list_remains_a_contact(stage: Stage) ->
     await stage.says("who are you?")
     await stage.remembers()
     with stage.liar.lying(LIST, listing("")):
-        await stage.page.goto(stage.liar.url)
-        await expect(stage.warning).to_contain_text("no longer lists your conversation with bob")
         await stage.opens()
+        await expect(stage.warning).to_contain_text("no longer lists your conversation with bob")
         assert (await stage.contact())["verified"] == "search-pin"
         await expect(stage.page.get_by_role("button", name="Verified by Search PIN")).to_be_visible()
         await stage.carries_on()
@@ -96,7 +95,7 @@ async def test_the_servers_own_key_under_a_verified_contacts_name_is_not_verifie
             "belongs to someone other"
         )
         await expect(anywhere.page.locator("[data-trust=none]")).to_be_visible()
-    await anywhere.opens()
+    await anywhere.opens_anew()
     assert (await anywhere.contact())["verified"] == "search-pin"
 
 
@@ -150,7 +149,7 @@ async def test_a_different_statement_for_a_verified_contact_raises_an_alarm(anyw
             contact = await anywhere.contact()
             assert (contact["verified"], contact["name"]) == ("search-pin", "bob")
     assert anywhere.watch.leaked(anywhere.alice.login_pin) == []
-    await anywhere.opens()
+    await anywhere.opens_anew()
     await anywhere.carries_on()
 
 

@@ -100,6 +100,6 @@ async def test_a_redirect_is_not_followed(stage: Stage) -> None:
                 await stage.composer.press("Enter")
                 await expect(stage.page.get_by_role("log").get_by_text("the harbour").last).to_be_visible()
             await expect(stage.page.get_by_test_id("my-search-pin")).to_have_text(stage.alice.search_pin)
-    await stage.opens()
+    await stage.opens_anew()
     await stage.carries_on("the harbour")
     await stage.shows_nothing_of_it()

@@ -137,7 +137,7 @@ async def test_search_finds_nothing_forged_moved_withheld_or_out_of_order(stage:
     assert "a true answer" in str(kept)
     assert FORGED not in str(kept)
     await stage.calls("session", "useSearchIndex", False)
-    await stage.opens()
+    await stage.opens_anew()
     await stage.carries_on()
     await carol.writes("nothing of it")  # in the list, for other tests
     await stage.meets_bob()
