@@ -120,18 +120,25 @@ async def browser(started: Starting, browser_name: str, homes: dict[str, Home]) 
             await context.close()
 
 
+@pytest.fixture
+def home_settings() -> dict[str, str]:
+    """Of the home's server, if a file needs others."""
+    return {}
+
+
 @pytest_asyncio.fixture(loop_scope="session")
 async def home(
     request: pytest.FixtureRequest,
     browser: Browser,
     browser_name: str,
     homes: dict[str, Home],
+    home_settings: dict[str, str],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> AsyncIterator[Home]:
     """The home in this browser. A test that fails leaves an empty one to the next."""
     failed = request.session.testsfailed
     if browser_name not in homes:
-        server = Server(tmp_path_factory.mktemp("home"))
+        server = Server(tmp_path_factory.mktemp("home"), **home_settings)
         server.start()
         homes[browser_name] = Home(browser, server)
     yield homes[browser_name]

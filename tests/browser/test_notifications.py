@@ -11,16 +11,16 @@ import asyncio
 import json
 import re
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, Locator, expect
+from playwright.async_api import Locator, Worker, expect
 
+from tests.browser.home import Home
 from tests.browser.lies.peers import Peer
-from tests.conftest import Server
 from tests.support import push_service
+from tests.support.hostile import Hostile
 from tests.support.push_service import PushService
 from tests.support.someone import Someone, until
 
@@ -86,30 +86,37 @@ HIDE = """(hidden) => {
 }"""
 
 
-@pytest_asyncio.fixture(loop_scope="session")
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def service() -> AsyncIterator[PushService]:
     """The push service."""
     async with PushService() as service:
         yield service
 
 
-@pytest_asyncio.fixture(loop_scope="session")
-async def server(tmp_path: Path) -> AsyncIterator[Server]:
-    """A server that may send pushes to this machine."""
-    with Server(tmp_path, push_allow_local="on") as server:
-        yield server
+@pytest.fixture
+def home_settings() -> dict[str, str]:
+    """The server may send pushes to this machine."""
+    return {"push_allow_local": "on"}
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def alice(browser: Browser, server: Server, service: PushService) -> Someone:
-    """At her settings, with a browser that can be reached through the push service."""
-    alice = await Someone.is_in(browser, server, "alice")
-    alice.keys = push_service.Browser()  # type: ignore[attr-defined]
-    fields = alice.keys.fields(f"{service.url}/alice")  # type: ignore[attr-defined]
-    given = {"endpoint": fields.pop("endpoint"), "keys": fields}
-    await alice.context.add_init_script(f"{{ const FIELDS = {json.dumps(given)}; {SUBSCRIPTION} }}")
+async def alice(home: Home, service: PushService) -> Someone:
+    """At her settings, with a browser that can be reached through the push service. Each test turns off what it has
+    turned on."""
+    if "alice" not in home.people:
+        alice = await home.person("alice")
+        alice.keys = push_service.Browser()  # type: ignore[attr-defined]
+        fields = alice.keys.fields(f"{service.url}/alice")  # type: ignore[attr-defined]
+        given = {"endpoint": fields.pop("endpoint"), "keys": fields}
+        await alice.context.add_init_script(f"{{ const FIELDS = {json.dumps(given)}; {SUBSCRIPTION} }}")
+    alice = home.people["alice"]
+    service.answers.clear()
+    service.pushed.clear()
+    read = """UPDATE participants SET read_seq = (
+        SELECT last_seq FROM conversations c WHERE c.conversation_id = participants.conversation_id)"""
+    Hostile(home.server).run(read)
     await alice.context.grant_permissions(["notifications"])
-    await alice.page.goto(f"{alice.address}/settings")
+    await alice.starts_afresh("/settings")
     return alice
 
 
@@ -161,9 +168,17 @@ async def deliver(alice: Someone, scope: str = "/static/js/") -> None:
     await session.detach()
 
 
-async def met(alice: Someone, server: Server) -> Peer:
+async def worker_of(alice: Someone, place: str = "") -> Worker:
+    """The one that is registered there. Those of earlier tests may still run."""
+    scope = "() => (registration.active ? registration.scope : null)"
+    found = [one for one in alice.context.service_workers if (await one.evaluate(scope) or "").endswith(f"/js/{place}")]
+    assert len(found) == 1
+    return found[0]
+
+
+async def met(home: Home, alice: Someone) -> Peer:
     """Someone with whom Alice talks: nobody is notified of a request."""
-    bob = await Peer.arrives(server)
+    bob = await home.peer()
     await alice.goes_to("/")
     await alice.starts_with(bob.search_pin)
     await bob.starts_with(alice.search_pin)
@@ -219,13 +234,14 @@ async def test_nothing_is_asked_or_installed_until_they_are_turned_on_nor_left_w
         return not await page.evaluate(WORKERS)
 
     await until(is_gone)
+    await alice.logs_in()
 
 
 async def test_a_message_reaches_the_push_service_until_they_are_off_and_the_worker_shows_new_message_alone(
-    alice: Someone, server: Server, service: PushService
+    home: Home, alice: Someone, service: PushService
 ) -> None:
     await turned_on(alice)
-    page, bob = alice.page, await Peer.arrives(server)
+    page, bob = alice.page, await home.peer()
     await bob.starts_with(alice.search_pin)
     service.answers["/alice"] = 410  # the server loses the subscription
     await page.goto("about:blank")  # nobody looks at a page
@@ -253,7 +269,7 @@ async def test_a_message_reaches_the_push_service_until_they_are_off_and_the_wor
 
     await until(is_shown)
     assert await page.evaluate(SHOWN) == [["New message", "", "new-message", None, False]]
-    [worker] = alice.context.service_workers
+    worker = await worker_of(alice)
     await worker.evaluate("() => Object.defineProperty(navigator, 'language', { value: 'es-MX' })")
     await deliver(alice)
 
@@ -270,18 +286,18 @@ async def test_a_message_reaches_the_push_service_until_they_are_off_and_the_wor
     await page.goto(f"{alice.address}/settings")
     await expect(the_switch(alice)).not_to_be_checked()
     assert service.pushed == []
-    await bob.leaves()
 
 
 async def test_a_hidden_page_shows_new_message_itself_and_a_visible_one_or_a_muted_conversation_does_not(
-    alice: Someone, server: Server, service: PushService
+    home: Home, alice: Someone, service: PushService
 ) -> None:
     await turned_on(alice)
-    carol, bob = await met(alice, server), await met(alice, server)
+    carol, bob = await met(home, alice), await met(home, alice)
     page = alice.page
     await alice.goes_to("/")
     await bob.writes("first")
-    await expect(alice.list.get_by_role("link")).to_have_count(2)
+    for peer in (bob, carol):
+        await expect(alice.list.get_by_role("link", name=peer.name)).to_be_visible()
     await expect(page).to_have_title(re.compile(r"^\(1\)"))
     pushed = len(service.pushed)
     await page.evaluate(COUNT)
@@ -312,13 +328,15 @@ async def test_a_hidden_page_shows_new_message_itself_and_a_visible_one_or_a_mut
     await carol.writes("to everyone else")  # the next one is told again, and no push of Bob's was on its way
     await until(lambda: len(service.pushed) > pushed)
     assert (await page.evaluate("globalThis.told"), len(service.pushed)) == (1, pushed + 1)
-    for peer in (bob, carol):
-        await peer.leaves()
+    await page.evaluate(HIDE, False)
+    await page.goto(f"{alice.address}/settings")
+    await the_switch(alice).click()
+    await expect(the_button(alice)).to_be_visible()
 
 
-async def test_each_account_of_a_browser_has_its_own_notifications(alice: Someone, server: Server) -> None:
+async def test_each_account_of_a_browser_has_its_own_notifications(home: Home, alice: Someone) -> None:
     await turned_on(alice)
-    bob = Someone(server, "bob")
+    bob = Someone(home.server, "bob")
     bob.context, bob.page = alice.context, await alice.new_tab()
     await bob.page.goto(f"{alice.address}/#account=1")
     await bob.creates_an_account()
@@ -342,9 +360,8 @@ async def test_each_account_of_a_browser_has_its_own_notifications(alice: Someon
     await until(is_shown)
     assert await alice.page.evaluate(SHOWN_AT, "/static/js/1/") == ["new-message-1"]
     assert await alice.page.evaluate(SHOWN_AT, "/static/js/") == []
-    workers = {await one.evaluate("registration.scope"): one for one in alice.context.service_workers}
     for place, shown, other in (("1/", bob, alice), ("", alice, bob)):
-        pressed = workers[f"{alice.address}/static/js/{place}"]
+        pressed = await worker_of(alice, place)
         assert await pressed.evaluate(PRESS) == [0, None]  # a page of this account is there; the other answers nothing
         await expect(shown.page.get_by_role("heading", name="Your conversations")).to_be_visible()
         assert other.page.url == f"{alice.address}/settings"

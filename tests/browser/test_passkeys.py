@@ -10,7 +10,6 @@ import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import closing
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,15 +17,16 @@ import pytest_asyncio
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-from playwright.async_api import Browser, CDPSession, Request, Route, expect
+from playwright.async_api import CDPSession, Request, Route, expect
 
 from ezdms.protocol import envelope
 from ezdms.protocol.encoding import b64u_decode, label
-from tests.browser.lies.peers import Peer
+from tests.browser.home import Home
 from tests.browser.test_disk import changes_the_login_pin
 from tests.browser.test_two_step import turns_on
 from tests.conftest import Server
 from tests.support.access import faults_in_every_look
+from tests.support.hostile import Hostile
 from tests.support.someone import Someone
 
 AUTHENTICATOR = {
@@ -51,28 +51,41 @@ SPY = """
 """
 
 
-@pytest_asyncio.fixture(loop_scope="session")
-async def server(tmp_path: Path) -> AsyncIterator[Server]:
-    """A server at an address with a name: passkeys belong to one."""
-    with Server(tmp_path) as server:
-        server.url = server.url.replace("127.0.0.1", "localhost")
-        yield server
+_authenticators: list[CDPSession] = []  # each lives as long as its session
 
 
-async def authenticator(someone: Someone, *, prf: bool = True, **more: Any) -> tuple[CDPSession, str]:
-    """A virtual authenticator in this person's browser."""
+async def authenticator(someone: Someone, *, prf: bool = True) -> tuple[CDPSession, str]:
+    """A virtual authenticator in this person's browser, until the test ends."""
     session = await someone.context.new_cdp_session(someone.page)
+    _authenticators.append(session)
     await session.send("WebAuthn.enable")
-    options = AUTHENTICATOR | {"hasPrf": prf} | more
+    options = AUTHENTICATOR | {"hasPrf": prf}
     added = await session.send("WebAuthn.addVirtualAuthenticator", {"options": options})
     return session, str(added["authenticatorId"])
 
 
-async def at_settings(browser: Browser, server: Server) -> Someone:
-    alice = await Someone.is_in(browser, server, "alice", reduced_motion="reduce")
-    await alice.context.add_init_script(SPY)
-    await alice.page.goto(f"{alice.address}/settings")
-    return alice
+@pytest_asyncio.fixture(loop_scope="session")
+async def alice(home: Home) -> AsyncIterator[Someone]:
+    """Somebody at their settings, without passkeys and two-step login, whom all tests of this file share. Passkeys
+    belong to an address with a name."""
+    if "alice" not in home.people:
+        home.server.url = home.server.url.replace("127.0.0.1", "localhost")
+        home.people["alice"] = await Someone.is_in(home.browser, home.server, "alice", reduced_motion="reduce")
+        await home.people["alice"].context.add_init_script(SPY)
+    alice = home.people["alice"]
+    for table in ("passkeys", "recovery_codes", "second_steps"):
+        Hostile(home.server).run(f"DELETE FROM {table}")  # noqa: S608
+    await alice.starts_afresh("/settings")
+    log_in, add = [alice.page.get_by_role("button", name=name) for name in ("Log in with a passkey", "Add a passkey")]
+    await expect(log_in.or_(add)).to_be_visible()
+    if await log_in.is_visible():
+        await alice.page.get_by_label("Login PIN", exact=True).fill(alice.login_pin)
+        await alice.page.get_by_role("button", name="Log in", exact=True).click()
+        await expect(add).to_be_visible()
+        alice.forgets_the_past()
+    yield alice
+    while _authenticators:
+        await _authenticators.pop().detach()
 
 
 async def adds(alice: Someone, name: str = "my laptop") -> None:
@@ -102,9 +115,8 @@ ANSWER = "() => { navigator.credentials.get = window.get; }"
 
 
 async def test_a_passkey_opens_everything_unless_it_is_cancelled_or_swapped_until_the_login_pin_is_changed(
-    browser: Browser, server: Server
+    home: Home, alice: Someone
 ) -> None:
-    alice = await at_settings(browser, server)
     page, sent = alice.page, list[str]()
 
     def note(request: Request) -> None:
@@ -112,7 +124,7 @@ async def test_a_passkey_opens_everything_unless_it_is_cancelled_or_swapped_unti
 
     alice.context.on("request", note)
     await authenticator(alice)
-    bob = await Peer.arrives(server)
+    bob = await home.peer()
     await bob.starts_with(alice.search_pin)
     await bob.writes("hello alice")
     await adds(alice)
@@ -153,13 +165,13 @@ async def test_a_passkey_opens_everything_unless_it_is_cancelled_or_swapped_unti
             for form in (output.hex(), str(list(output)), str(list(output)).replace(" ", ""), *encoded(output)):
                 assert form not in text
     assert alice.login_pin.replace("-", "") not in "".join(sent)
+    alice.context.remove_listener("request", note)
 
     await changes_the_login_pin(alice)
     await expect(page.get_by_text("your passkeys, if you had any, were removed")).to_be_visible()
     await page.goto(f"{alice.address}/settings")
     await expect(page.get_by_role("button", name="Add a passkey")).to_be_visible()
     await expect(line).to_have_count(0)
-    await bob.leaves()
 
 
 def encoded(octets: bytes) -> list[str]:
@@ -184,9 +196,8 @@ COUNT = """() => {
 
 
 async def test_passkeys_are_added_with_prf_and_the_right_pin_renamed_and_removed_and_a_removed_one_opens_nothing(
-    browser: Browser, server: Server
+    home: Home, alice: Someone
 ) -> None:
-    alice = await at_settings(browser, server)
     page, line = alice.page, alice.page.locator(".passkey")
     field = page.get_by_label("Your Login PIN, to add one")
     session, without = await authenticator(alice, prf=False)
@@ -203,11 +214,11 @@ async def test_passkeys_are_added_with_prf_and_the_right_pin_renamed_and_removed
     await expect(line).to_have_count(0)
     await adds(alice)
     await expect(line).to_have_count(1)
-    opens_by_the_protocol(server, alice.login_pin, (await page.evaluate("globalThis.outputs"))[-1])
+    opens_by_the_protocol(home.server, alice.login_pin, (await page.evaluate("globalThis.outputs"))[-1])
 
     await line.get_by_role("button", name="Rename: my laptop").click()
     await line.get_by_label("New name").fill("<b>old</b> laptop")
-    assert await faults_in_every_look(page) == []
+    assert await faults_in_every_look(page, "pass-keys") == []
     await line.get_by_role("button", name="Save").click()
     await expect(line.locator(".name")).to_have_text("<b>old</b> laptop")
     false, again = (
@@ -247,9 +258,8 @@ def opens_by_the_protocol(server: Server, login_pin: str, output: list[int]) -> 
 
 
 async def test_with_two_step_login_adding_one_takes_a_code_and_another_server_at_the_host_name_says_so(
-    browser: Browser, server: Server, tmp_path_factory: pytest.TempPathFactory
+    alice: Someone, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    alice = await at_settings(browser, server)
     _, recovery = await turns_on(alice)
     await alice.page.goto(f"{alice.address}/settings")
     await authenticator(alice)
@@ -270,20 +280,20 @@ async def test_with_two_step_login_adding_one_takes_a_code_and_another_server_at
 
 
 async def test_a_lost_device_opens_nothing_new_once_it_was_logged_out_from_another_one(
-    browser: Browser, server: Server
+    home: Home, alice: Someone
 ) -> None:
-    lost = await at_settings(browser, server)
+    lost = alice
     await authenticator(lost)
     await adds(lost)
     await expect(lost.page.locator(".passkey")).to_have_count(1)
-    bob = await Peer.arrives(server)
+    bob = await home.peer()
     await bob.starts_with(lost.search_pin)
     await bob.writes("an old secret")
     await lost.page.goto(lost.address)
     await lost.opens(bob.name)
     await lost.sees("an old secret")
     old_pin, cookies = lost.login_pin, await lost.context.cookies()
-    alice = await lost.on_another_device(browser)
+    alice = await lost.on_another_device(home.browser)
     page = alice.page
     await lost.context.set_offline(True)  # whoever found it keeps it from hearing of anything
 
@@ -314,12 +324,12 @@ async def test_a_lost_device_opens_nothing_new_once_it_was_logged_out_from_anoth
     await lost.page.get_by_label("Login PIN", exact=True).fill(old_pin)
     await lost.page.get_by_role("button", name="Log in", exact=True).click()
     await expect(lost.page.get_by_role("alert").filter(has_text="No account has this Login PIN")).to_be_visible()
-    await bob.leaves()
+    lost.login_pin = alice.login_pin
 
 
-async def test_an_address_without_a_name_has_no_passkeys(browser: Browser, tmp_path: Path) -> None:
-    with Server(tmp_path) as server:
-        alice = await Someone.is_in(browser, server, "alice", reduced_motion="reduce")
-        await alice.page.goto(f"{alice.address}/settings")
-        await expect(alice.page.get_by_role("heading", name="Two-step login")).to_be_visible()
-        await expect(alice.page.get_by_role("heading", name="Passkeys")).to_be_hidden()
+async def test_an_address_without_a_name_has_no_passkeys(home: Home) -> None:
+    address = home.server.url.replace("localhost", "127.0.0.1")
+    carol = await Someone.is_in(home.browser, home.server, "carol", address)
+    await carol.page.goto(f"{address}/settings")
+    await expect(carol.page.get_by_role("heading", name="Two-step login")).to_be_visible()
+    await expect(carol.page.get_by_role("heading", name="Passkeys")).to_be_hidden()

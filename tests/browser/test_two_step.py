@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest_asyncio
 from playwright.async_api import Browser, Page, Route, expect
@@ -52,9 +51,15 @@ async def turns_on(someone: Someone) -> tuple[str, list[str]]:
     return secret, codes
 
 
-async def comes_with_pin(browser: Browser, someone: Someone, **options: Any) -> Someone:
+async def comes_with_pin(home: Home, someone: Someone) -> Someone:
     """The same person in another browser, which asks for the code now."""
-    device = await Someone.arrives(browser, someone.server, someone.name, recorded=True, **options)
+    if "device" not in home.people:
+        home.people["device"] = await Someone.arrives(home.browser, home.server, someone.name, recorded=True)
+    else:
+        await home.people["device"].context.clear_cookies()
+        await home.people["device"].page.goto(home.server.url)
+        home.people["device"].forgets_the_past()
+    device = home.people["device"]
     device.login_pin, device.search_pin = someone.login_pin, someone.search_pin
     await presents_pin(device)
     return device
@@ -76,14 +81,15 @@ async def is_in(device: Someone) -> None:
     await expect(device.page.get_by_test_id("my-search-pin")).to_have_text(device.search_pin)
 
 
-async def looks_well(page: Page, what: str) -> None:
-    """Axe finds no fault, and nothing is wider than the screen, on a phone and on a desktop, light and dark."""
+async def looks_well(page: Page, what: str, part: str) -> None:
+    """Axe finds no fault in this part, and nothing is wider than the screen, on a phone and on a desktop, light and
+    dark."""
     await page.emulate_media(reduced_motion="reduce")  # colors change at once
     for size, scheme in ((PHONE, "light"), (PHONE, "dark"), (DESKTOP, "dark"), (DESKTOP, "light")):
         await page.set_viewport_size(size["viewport"])
         await page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
         if (size, scheme) in ((PHONE, "dark"), (DESKTOP, "light")):
-            assert await serious_faults(page) == [], what
+            assert await serious_faults(page, part=part) == [], what
         assert await page.evaluate("() => document.documentElement.scrollWidth <= innerWidth"), what
 
 
@@ -104,14 +110,31 @@ _owners: dict[Home, Owner] = {}
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def owner(browser: Browser, home: Home) -> Owner:
-    """The same for all tests of this file; what an app shows can be entered again."""
+async def ada(browser: Browser, home: Home) -> Someone:
+    """The same for all tests of this file."""
+    if "ada" not in home.people:
+        home.people["ada"] = await Someone.is_in(browser, home.server, "ada", recorded=True)
+    return home.people["ada"]
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def without(home: Home, ada: Someone) -> Someone:
+    """Ada, whose two-step login is off."""
+    _owners.pop(home, None)
+    for table in ("recovery_codes", "second_steps"):
+        Hostile(home.server).run(f"DELETE FROM {table}")  # noqa: S608
+    return ada
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def owner(home: Home, ada: Someone) -> Owner:
+    """Ada, who has turned it on; what an app shows can be entered again."""
     if home not in _owners:
-        alice = home.people["ada"] = await Someone.is_in(browser, home.server, "ada", recorded=True)
-        _owners[home] = Owner(alice, *await turns_on(alice))
-        await expect(alice.page.get_by_text("These devices stay logged in")).to_be_visible()
-        await expect(alice.page.locator(".device")).to_contain_text(["this device"])
-        await looks_well(alice.page, "on")
+        ada.errors.clear()
+        _owners[home] = Owner(ada, *await turns_on(ada))
+        await expect(ada.page.get_by_text("These devices stay logged in")).to_be_visible()
+        await expect(ada.page.locator(".device")).to_contain_text(["this device"])
+        await looks_well(ada.page, "on", "two-step")
     else:
         rewind_file(home.server.data_dir)
         await _owners[home].page.goto(f"{home.server.url}/settings")
@@ -138,14 +161,13 @@ SAME_QR = """async ([dom, text]) => {
 
 
 async def test_it_is_off_until_a_code_is_right_and_answers_or_a_server_that_fail_leave_nobody_outside(
-    browser: Browser, home: Home
+    home: Home, without: Someone
 ) -> None:
-    alice = await Someone.is_in(browser, home.server, "eva", recorded=True)
-    page = alice.page
+    alice, page = without, without.page
     await page.goto(f"{home.server.url}/settings")
     await expect(page.get_by_text("Two-step login is off.")).to_be_visible()
     assert await page.evaluate("() => document.activeElement === document.body")  # nobody asked for the field
-    await looks_well(page, "off")
+    await looks_well(page, "off", "two-step")
     pin = page.get_by_label("Your Login PIN, to turn it on")
     await pin.fill(NOT_MINE)
     await page.get_by_role("button", name="Turn on", exact=True).click()
@@ -153,7 +175,7 @@ async def test_it_is_off_until_a_code_is_right_and_answers_or_a_server_that_fail
     await pin.fill(alice.login_pin)
     await page.get_by_role("button", name="Turn on", exact=True).click()
     secret = await secret_on(page)
-    uri = f"otpauth://totp/EZ-DMS%20127.0.0.1:eva?secret={secret}&issuer=EZ-DMS%20127.0.0.1"
+    uri = f"otpauth://totp/EZ-DMS%20127.0.0.1:ada?secret={secret}&issuer=EZ-DMS%20127.0.0.1"
     assert await page.evaluate(SAME_QR, [address_of("js/dom.js"), uri])
     assert not await page.evaluate(SAME_QR, [address_of("js/dom.js"), uri + "x"])
     assert [one for one in alice.addresses if secret in one] == []
@@ -162,10 +184,10 @@ async def test_it_is_off_until_a_code_is_right_and_answers_or_a_server_that_fail
     await field.fill(wrong_code(secret))
     await page.get_by_role("button", name="Confirm").click()
     await expect(page.locator("two-step .setup [role=alert]")).to_contain_text(WRONG)
-    await looks_well(page, "setup")
-    mine = "FROM second_steps JOIN users USING (user_id) WHERE username = 'eva' AND turned_on_at IS NOT NULL"
+    await looks_well(page, "setup", "two-step")
+    mine = "FROM second_steps JOIN users USING (user_id) WHERE username = 'ada' AND turned_on_at IS NOT NULL"
     assert Hostile(home.server).run(f"SELECT user_id {mine}") == []
-    codes = "SELECT user_id FROM recovery_codes JOIN users USING (user_id) WHERE username = 'eva'"
+    codes = "SELECT user_id FROM recovery_codes JOIN users USING (user_id) WHERE username = 'ada'"
     assert Hostile(home.server).run(codes) == []
     await page.get_by_role("button", name="Cancel").click()
     await expect(page.get_by_test_id("totp-secret")).to_be_hidden()
@@ -201,10 +223,10 @@ async def test_it_is_off_until_a_code_is_right_and_answers_or_a_server_that_fail
 
 
 async def test_the_next_login_takes_a_code_unless_its_device_is_trusted_and_that_ends_from_elsewhere(
-    browser: Browser, home: Home, owner: Owner
+    home: Home, owner: Owner
 ) -> None:
     alice, secret = owner.alice, owner.secret
-    device = await comes_with_pin(browser, alice)
+    device = await comes_with_pin(home, alice)
     page, alert = device.page, device.page.get_by_role("alert")
     field, trust = page.get_by_label("Code", exact=True), page.get_by_label("Trust this device for 30 days")
     await expect(field).to_be_focused()
@@ -218,7 +240,7 @@ async def test_the_next_login_takes_a_code_unless_its_device_is_trusted_and_that
         await presents(page, typed)
         await expect(alert).to_contain_text(said)
         await expect(field).to_have_value(typed)
-    await looks_well(page, "code")
+    await looks_well(page, "code", "log-in")
 
     # Back to the PIN, and nothing is kept of what was typed; a password manager gets nothing of it either.
     await field.fill(code_of(secret))
@@ -270,17 +292,17 @@ async def test_the_next_login_takes_a_code_unless_its_device_is_trusted_and_that
 
 
 async def test_recovery_codes_are_shown_once_and_each_logs_in_once_even_after_five_wrong_codes(
-    browser: Browser, home: Home, owner: Owner
+    home: Home, owner: Owner
 ) -> None:
     alice, page, old = owner.alice, owner.page, owner.codes
     assert len(set(old)) == 10
-    device = await comes_with_pin(browser, alice)
+    device = await comes_with_pin(home, alice)
     alert = device.page.get_by_role("alert")
     to_recovery = device.page.get_by_role("button", name="Use a recovery code")
     field = device.page.get_by_label("Recovery code", exact=True)
     await to_recovery.click()
     await expect(field).to_be_focused()
-    await looks_well(device.page, "recovery")
+    await looks_well(device.page, "recovery", "log-in")
     await presents(device.page, old[0].lower())
     await is_in(device)
     await device.logs_out()
@@ -305,7 +327,7 @@ async def test_recovery_codes_are_shown_once_and_each_logs_in_once_even_after_fi
     await renew.get_by_role("button", name="Make new recovery codes").click()
     new = owner.codes = await codes_on(page)
     assert len({*new, *old}) == 20
-    await looks_well(page, "codes")
+    await looks_well(page, "codes", "two-step")
     await page.get_by_role("button", name="Copy the recovery codes").click()
     await expect(page.get_by_text("Copied")).to_be_visible()
     assert (await page.evaluate("() => navigator.clipboard.readText()")).split("\n") == new
@@ -346,7 +368,7 @@ async def test_recovery_codes_are_shown_once_and_each_logs_in_once_even_after_fi
 
 
 async def test_the_login_pin_is_changed_and_two_step_login_turned_off_with_pin_and_code(
-    browser: Browser, home: Home, owner: Owner
+    home: Home, owner: Owner
 ) -> None:
     alice, page, secret = owner.alice, owner.page, owner.secret
     await page.goto(f"{home.server.url}/account")
@@ -379,7 +401,7 @@ async def test_the_login_pin_is_changed_and_two_step_login_turned_off_with_pin_a
     await page.get_by_role("button", name="Turn off").click()
     pin, code = form.get_by_label("Your Login PIN"), form.get_by_label("Code from your app, or a recovery code")
     await expect(pin).to_be_focused()
-    await looks_well(page, "quit")
+    await looks_well(page, "quit", "two-step")
     for typed_pin, typed_code, said in (
         (NOT_MINE, code_of(secret), "This is not your Login PIN."),
         (alice.login_pin, "", "A code has 6 digits."),
@@ -394,7 +416,6 @@ async def test_the_login_pin_is_changed_and_two_step_login_turned_off_with_pin_a
     await form.get_by_role("button", name="Turn off two-step login").click()
     await expect(page.get_by_text("Two-step login is off.")).to_be_visible()
     await expect(page.get_by_label("Your Login PIN, to turn it on")).to_have_value("")
+    del _owners[home]
     await alice.logs_out()
     await alice.logs_in()
-    del _owners[home]
-    await home.people.pop("ada").context.close()

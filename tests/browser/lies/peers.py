@@ -16,7 +16,7 @@ from ezdms import crypto
 from ezdms.protocol import envelope
 from ezdms.protocol.encoding import b64u_decode, b64u_encode
 from tests.conftest import Server
-from tests.support.people import JSON, registration
+from tests.support.people import JSON, registration, sign_act
 from tests.support.someone import until
 from tests.support.wire import Heard, Wire
 
@@ -40,6 +40,7 @@ class Peer:
         self.salt = ""
         self.user_id = ""
         self.statement = ""
+        self._proof: dict[str, str] = {}  # of the Login PIN
         self.conversation = ""
         self.other: envelope.Statement  # of the browser's user
         self._server = server
@@ -57,6 +58,7 @@ class Peer:
         answer = await peer.ask("POST", "/register", fields)
         peer.search_pin, peer.salt, peer.statement = answer["search_pin"], fields["search_salt"], fields["statement"]
         peer.user_id = answer["user_id"]
+        peer._proof = {name: fields[name] for name in ("login_id", "auth_key")}
         peer._headers["Authorization"] = f"Bearer {answer['token']}"
         return peer
 
@@ -177,6 +179,12 @@ class Peer:
     async def reacts(self, to: tuple[str, str], emoji: str, **more: Any) -> crypto.SealedMessage:
         """React to a message, given as (id, hash)."""
         return await self.writes(emoji, kind="react", reference=to, **more)
+
+    async def deletes_the_account(self) -> None:
+        """For good."""
+        deployment_id = (await self.ask("GET", "/deployment"))["deployment_id"]
+        act = sign_act(self.keys, deployment_id, "delete_account", "", milliseconds())
+        await self.ask("POST", "/delete_account", self._proof | {"act": act})
 
     async def newest(self) -> tuple[str, str]:
         """The (id, hash) of the newest message of either side."""
