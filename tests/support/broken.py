@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from random import Random
 from typing import Any
 from urllib.parse import quote, unquote
 
@@ -157,51 +158,50 @@ def form_values(fields: Mapping[str, Any]) -> dict[str, bytes]:
     return {name: quote(str(value), safe="").encode() for name, value in fields.items()}
 
 
-@st.composite
-def broken_bodies(draw: st.DrawFn, fields: Mapping[str, Any]) -> Body:
+def broken_body(chance: Random, fields: Mapping[str, Any]) -> Body:
     """A body that a route expecting `fields` must refuse: malformed, or with one broken field."""
     kinds = ["json", "form", "multipart", "bytes", "type", "big"]
     if fields:
         kinds += ["json field", "form field", "multipart field", "gone", "twice", "cut", "spoilt"] * 2
-    kind = draw(st.sampled_from(kinds))
+    kind = chance.choice(kinds)
     if kind == "json":
-        return Body(JSON_TYPE, draw(st.sampled_from(junk.NOT_JSON_OBJECTS)))
+        return Body(JSON_TYPE, chance.choice(junk.NOT_JSON_OBJECTS))
     if kind == "form":
-        return Body(FORM, draw(st.sampled_from(junk.NOT_FORMS)))
+        return Body(FORM, chance.choice(junk.NOT_FORMS))
     if kind == "multipart":
-        return Body(MULTIPART, draw(st.sampled_from(junk.NOT_MULTIPART)))
+        return Body(MULTIPART, chance.choice(junk.NOT_MULTIPART))
     if kind == "bytes":
-        return Body(draw(st.sampled_from([JSON_TYPE, FORM, MULTIPART])), draw(st.binary(max_size=200)))
+        return Body(chance.choice([JSON_TYPE, FORM, MULTIPART]), chance.randbytes(chance.randrange(200)))
     if kind == "type":
-        content_type = draw(st.sampled_from(junk.CONTENT_TYPES))
-        content = draw(st.sampled_from([as_json, as_form]))(json_tokens(fields))
+        content_type = chance.choice(junk.CONTENT_TYPES)
+        content = chance.choice([as_json, as_form])(json_tokens(fields))
         return Body(content_type, content, broken=not content_type.startswith(b"application/json"))
     if kind == "big":
-        content_type = draw(st.sampled_from([JSON_TYPE, FORM, MULTIPART]))
-        return Body(content_type, draw(st.sampled_from([b"A", b"[", b"&", b"\r\n", b"\xff"])) * (420 * 1024))
-    name = draw(st.sampled_from(sorted(fields)))
+        content_type = chance.choice([JSON_TYPE, FORM, MULTIPART])
+        return Body(content_type, chance.choice([b"A", b"[", b"&", b"\r\n", b"\xff"]) * (420 * 1024))
+    name = chance.choice(sorted(fields))
     if kind == "json field":
-        return Body(JSON_TYPE, as_json(json_tokens(fields) | {name: draw(st.sampled_from(junk.JUNK))}))
+        return Body(JSON_TYPE, as_json(json_tokens(fields) | {name: chance.choice(junk.JUNK)}))
     if kind == "form field":
-        return Body(FORM, as_form(form_values(fields) | {name: draw(st.sampled_from(junk.FORM_JUNK))}))
+        return Body(FORM, as_form(form_values(fields) | {name: chance.choice(junk.FORM_JUNK)}))
     if kind == "multipart field":
-        return Body(MULTIPART, as_multipart(form_values(fields) | {name: draw(st.sampled_from(junk.FORM_JUNK))}))
+        return Body(MULTIPART, as_multipart(form_values(fields) | {name: chance.choice(junk.FORM_JUNK)}))
     if kind == "gone":
         fields = {other: value for other, value in fields.items() if other != name}
-        return draw(st.sampled_from(whole_bodies(fields)))
+        return chance.choice(whole_bodies(fields))
     if kind == "twice":
-        body = draw(st.sampled_from(whole_bodies(fields)))
-        again = draw(st.sampled_from(whole_bodies({name: fields[name]})))
+        body = chance.choice(whole_bodies(fields))
+        again = chance.choice(whole_bodies({name: fields[name]}))
         if body.content_type != again.content_type:
             return Body(again.content_type, body.content)
         joint = {JSON_TYPE: b", ", FORM: b"&", MULTIPART: b""}[body.content_type]
         end = {JSON_TYPE: -1, FORM: None, MULTIPART: -len(b"--seam--\r\n")}[body.content_type]
         return Body(body.content_type, body.content[:end] + joint + again.content[body.content_type == JSON_TYPE :])
-    body = draw(st.sampled_from(whole_bodies(fields)))
-    place = draw(st.integers(0, len(body.content) - 12))
+    body = chance.choice(whole_bodies(fields))
+    place = chance.randrange(len(body.content) - 11)
     if kind == "cut":
         return Body(body.content_type, body.content[:place], broken=body.content_type == JSON_TYPE)
-    spoilt = body.content[:place] + draw(st.sampled_from([b"\xff", b"\x00", b"\x80\x80"])) + body.content[place:]
+    spoilt = body.content[:place] + chance.choice([b"\xff", b"\x00", b"\x80\x80"]) + body.content[place:]
     return Body(body.content_type, spoilt, broken=body.content_type == JSON_TYPE)
 
 
@@ -214,22 +214,18 @@ def whole_bodies(fields: Mapping[str, Any]) -> list[Body]:
     ]
 
 
-headers: st.SearchStrategy[list[Header]] = st.lists(
-    st.sampled_from(sorted(junk.ODD)).flatmap(
-        lambda name: st.tuples(st.just(name), st.one_of(st.sampled_from(junk.ODD[name]), st.sampled_from(junk.VALUES)))
-    ),
-    min_size=1,
-    max_size=5,
-)
+def odd_headers(chance: Random) -> list[Header]:
+    """One to five headers, most of them odd for what they name."""
+    names = chance.choices(sorted(junk.ODD), k=chance.randint(1, 5))
+    return [(name, chance.choice(chance.choice([junk.ODD[name], junk.VALUES]))) for name in names]
 
 
-@st.composite
-def targets(draw: st.DrawFn, rule: str) -> bytes:
+def odd_target(chance: Random, rule: str) -> bytes:
     """A path of this route with odd variables and an odd query, or a path of no route."""
-    if draw(st.integers(0, 4)) == 0:
-        return draw(st.sampled_from(junk.TARGETS))
-    path = re.sub(r"<[^>]*>", lambda _: draw(st.sampled_from(junk.IN_PATHS)).decode("latin-1"), rule)
-    return path.encode("latin-1") + draw(st.sampled_from(junk.QUERIES))
+    if chance.randrange(5) == 0:
+        return chance.choice(junk.TARGETS)
+    path = re.sub(r"<[^>]*>", lambda _: chance.choice(junk.IN_PATHS).decode("latin-1"), rule)
+    return path.encode("latin-1") + chance.choice(junk.QUERIES)
 
 
 WISHES: st.SearchStrategy[str] = st.fixed_dictionaries(

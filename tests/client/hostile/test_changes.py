@@ -121,20 +121,28 @@ def test_what_was_changed_before_it_arrived_is_told_once_as_it_is_now(script: Sc
     assert [event.message and event.message.state for event in found] == ["edited", "deleted", "text"]
 
 
-def test_a_change_far_from_its_message_is_found_on_both_ways(script: Script) -> None:
-    """Reading backward, and live after 250 other messages."""
+@pytest.fixture
+def small_pages(monkeypatch: pytest.MonkeyPatch) -> int:
+    """The client asks for 20 messages at once instead of 200."""
+    for module in ("history", "conversations", "happenings"):
+        monkeypatch.setattr(f"ezdms.client.{module}.PAGE", 20)
+    return 20
+
+
+def test_a_change_far_from_its_message_is_found_on_both_ways(script: Script, small_pages: int) -> None:
+    """Reading backward, and live after a page of other messages."""
     one = script.says("bob", "one")
     assert told(events(script)) == [("message", "one")]
-    for i in range(250):
+    for i in range(small_pages + 5):
         script.says("judy", str(i))
     script.changes("bob", "edit", one, "uno")
     replaced(script, one)
     assert told(events(script))[-1] == ("edited", "uno")
 
     async def first_page(client: Client) -> list[Message]:
-        page = await client.history(script.where, limit=100)
+        page = await client.history(script.where, limit=10)
         while page[0].seq > 1:
-            page = await client.history(script.where, limit=100, before=page[0].seq)
+            page = await client.history(script.where, limit=10, before=page[0].seq)
         return page
 
     with script.served():
@@ -337,12 +345,14 @@ def read_emptied(script: Script, row: dict[str, Any]) -> list[Message]:
 
 
 @pytest.mark.parametrize("pages", [1, 3])
-def test_an_empty_row_is_judged_once_everything_after_it_is_loaded(script: Script, pages: int) -> None:
+def test_an_empty_row_is_judged_once_everything_after_it_is_loaded(
+    script: Script, small_pages: int, pages: int
+) -> None:
     one = script.says("bob", "one")
-    for i in range(200 * pages):
+    for i in range(small_pages * pages):
         script.says("judy", str(i))
     script.changes("bob", "edit", one, "uno")
     replaced(script, one)
     found = events(script)
     assert told(found)[:2] == [("message", "uno"), ("message", "0")]
-    assert len(found) == 1 + 200 * pages
+    assert len(found) == 1 + small_pages * pages
