@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
 from tests.conftest import Server
 from tests.support.bridged import Bridge, User, run_bridge
@@ -16,15 +17,21 @@ PAGE = "https://page.example"
 FRIEND = "https://friend.example"
 
 
-@pytest.fixture(params=["token", "no token"])
-async def bridge(request: pytest.FixtureRequest, server: Server, tmp_path: Path) -> AsyncIterator[Bridge]:
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(params=["token", "no token"], scope="module", loop_scope="module")
+async def bridge(
+    request: pytest.FixtureRequest, shared_server: Server, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Bridge]:
     """A running bridge with one allowed origin. Web pages are refused with and without a token."""
     flags = ["--no-token"] if request.param == "no token" else []
-    async with Bridge(server.url, tmp_path / "bridge", "--allow-origin", FRIEND, *flags) as running:
+    folder = tmp_path_factory.mktemp("bridge") / "bridge"
+    async with Bridge(shared_server.url, folder, "--allow-origin", FRIEND, *flags) as running:
         yield running
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def alice(bridge: Bridge) -> User:
     """A logged-in user."""
     return await bridge.user("alice")
@@ -98,8 +105,8 @@ async def test_every_name_of_localhost_is_accepted(bridge: Bridge) -> None:
         assert (await bridge.ask("/ping", Host=host)).json() == {"status": "ok"}
 
 
-async def test_requests_without_the_token_are_refused(server: Server, tmp_path: Path) -> None:
-    async with Bridge(server.url, tmp_path / "bridge") as bridge:
+async def test_requests_without_the_token_are_refused(shared_server: Server, tmp_path: Path) -> None:
+    async with Bridge(shared_server.url, tmp_path / "bridge") as bridge:
         alice = await bridge.user("alice")
         wrong = bridge.token[:-1] + ("A" if bridge.token[-1] != "A" else "B")
         for given in ("", "Bearer", f"Bearer {wrong}", f"Basic {bridge.token}", bridge.token, "Bearer \u00e9"):
@@ -169,7 +176,7 @@ async def test_every_response_has_security_headers_and_no_server_header(bridge: 
         assert "Set-Cookie" not in answer.headers
 
 
-def test_the_bridge_refuses_to_bind_other_addresses(shared_server: Server, tmp_path: Path) -> None:
+async def test_the_bridge_refuses_to_bind_other_addresses(shared_server: Server, tmp_path: Path) -> None:
     for host in ("0.0.0.0", "::", "192.168.1.1", "chat.example.org", ""):  # noqa: S104
         ended = run_bridge("--server", shared_server.url, "--home", str(tmp_path), "--port", "0", "--host", host)
         assert (ended.returncode, "plain text" in ended.stderr) == (1, True)
@@ -188,8 +195,8 @@ def ps_output() -> str:
     return subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
 
 
-async def test_the_token_is_printed_once_and_appears_nowhere_else(server: Server, tmp_path: Path) -> None:
-    bridge = Bridge(server.url, tmp_path / "bridge")
+async def test_the_token_is_printed_once_and_appears_nowhere_else(shared_server: Server, tmp_path: Path) -> None:
+    bridge = Bridge(shared_server.url, tmp_path / "bridge")
     bridge.is_executed = True
     async with bridge:
         await bridge.user("alice")
