@@ -126,6 +126,14 @@ class Home:
             self.people[name] = await Someone.is_in(self.browser, self.server, name, address)
         return self.people[name]
 
+    async def another_device(self) -> Someone:
+        """Alice's other browser, at its list."""
+        if "alice's device" in self.people:
+            await self.people["alice's device"].starts_afresh(is_kept=True)
+        else:
+            self.people["alice's device"] = await self.people["alice"].on_another_device(self.browser)
+        return self.people["alice's device"]
+
     async def friends(self) -> tuple[Someone, Someone]:
         """Both in their conversation, which Alice started; they see only what is said from now on."""
         if not self.conversation:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from playwright.async_api import Browser, Route, expect
 
 from ezdms import crypto
 from ezdms.client import Client, SessionEnded
-from tests.browser.home import Home
+from tests.browser.home import Home, refused
 from tests.browser.lies.watching import stored_in
 from tests.browser.test_disk import changes_the_login_pin
 from tests.support.hostile import Hostile
@@ -37,7 +38,15 @@ LATE = """() => {
 }"""
 
 
-async def test_words_survive_a_session_that_ends_and_the_front_page_says_why(home: Home) -> None:
+GONE = "no longer keeps your keys and messages for EZ-DMS"
+BROKEN = """() => {
+    IDBFactory.prototype.open = () => { throw new DOMException("Not allowed.", "SecurityError"); };
+}"""
+
+
+async def test_words_survive_a_session_that_ends_the_front_page_says_why_and_any_page_that_it_can_store_nothing(
+    home: Home,
+) -> None:
     """Only Log out erases. What stays is encrypted, and comes back with the Login PIN."""
     alice, bob = await Someone.is_in(home.browser, home.server, "amy"), await home.peer("bob")
     await alice.starts_with(bob.search_pin)
@@ -46,13 +55,15 @@ async def test_words_survive_a_session_that_ends_and_the_front_page_says_why(hom
     await alice.writes("sent")
     await alice.sees("sent")
     device = await alice.on_another_device(home.browser)
-    await alice.context.route("**/send_message", lambda route: route.abort())
+    hold = AsyncExitStack()  # none of her tabs can send
+    await hold.enter_async_context(refused(page, "*/send_message"))
     await alice.writes("not sent yet")
     await expect(page.locator(".pending")).to_contain_text("Not sent")
     await alice.writes("nor this, which comes after it")
     await expect(page.locator(".pending")).to_have_count(2)
     draft = page.get_by_role("textbox", name="Message")
     second_tab = await alice.new_tab()
+    await hold.enter_async_context(refused(second_tab, "*/send_message"))
     await second_tab.goto(address)
     other_draft = second_tab.get_by_role("textbox", name="Message")
     await expect(other_draft).to_have_value("")
@@ -61,6 +72,7 @@ async def test_words_survive_a_session_that_ends_and_the_front_page_says_why(hom
     for way, why in REASONS:
         if way == "unseen":
             late = await alice.new_tab()
+            await hold.enter_async_context(refused(late, "*/send_message"))
             await late.add_init_script(f"({LATE})()")
             await late.goto(address)
             await expect(late.get_by_role("textbox", name="Message")).to_be_enabled()
@@ -108,7 +120,7 @@ async def test_words_survive_a_session_that_ends_and_the_front_page_says_why(hom
             await expect(late).to_have_url(f"{home.server.url}/")
             await late.goto("about:blank")
             await expect(page.locator(".pending")).to_have_count(2)
-    await alice.context.unroute("**/send_message")
+    await hold.aclose()
     await page.reload()
     await alice.sees("sent", "not sent yet", "nor this, which comes after it")
     await alice.logs_out()
@@ -118,6 +130,17 @@ async def test_words_survive_a_session_that_ends_and_the_front_page_says_why(hom
     await alice.sees("sent", "not sent yet", "nor this, which comes after it")
     await expect(draft).to_have_value("")
 
+    # A browser that stores nothing says so on every page.
+    broken = await alice.new_tab()
+    await broken.add_init_script(f"({BROKEN})()")
+    for path in ("/account", "/settings", "/"):
+        await broken.goto(f"{home.server.url}{path}")
+        await expect(broken.get_by_role("alert").filter(has_text=GONE)).to_be_visible()
+        assert "undefined" not in await broken.inner_text("body")
+    await broken.get_by_label("Login PIN", exact=True).fill(alice.login_pin)
+    await broken.get_by_role("button", name="Log in").click()
+    await expect(broken.locator("log-in").get_by_role("alert")).to_contain_text(GONE)
+
 
 # The appearance at the moment when there is a body, before any module has run.
 AT_FIRST = """() => new MutationObserver((_, observer) => {
@@ -125,20 +148,51 @@ AT_FIRST = """() => new MutationObserver((_, observer) => {
     window.drawn = document.documentElement.dataset.scheme;
     observer.disconnect();
 }).observe(document, { childList: true, subtree: true })"""
-GONE = "no longer keeps your keys and messages for EZ-DMS"
 DELETE = """() => new Promise((resolve) => {
     Object.assign(indexedDB.deleteDatabase("ezdms"), { onsuccess: resolve, onerror: resolve });
 })"""
 PERSISTS = """() => {
     navigator.storage.persist = () => { window.asked = true; return new Promise(() => {}); };
 }"""
-BROKEN = """() => {
-    IDBFactory.prototype.open = () => { throw new DOMException("Not allowed.", "SecurityError"); };
+
+
+# Another tab has logged out, and this one still changes a contact.
+AFTER = """async () => {
+    const at = (name) => document.querySelector("[src*=boot]").src.replace("boot", name);
+    const [{ forgetEverything, loadContacts }, { changeContact }] = await Promise.all(
+        [import(at("keystore")), import(at("vault"))]);
+    const note = () => changeContact(location.pathname.slice(3), () => ({ verified: "safety-number" }));
+    await note();
+    const before = Object.keys(await loadContacts()).length;
+    await forgetEverything();
+    await note();
+    return [before, Object.keys(await loadContacts()).length];
 }"""
 
 
+async def test_the_chosen_scheme_is_there_before_anything_is_drawn(home: Home) -> None:
+    alice = await home.person("alice")
+    page = await alice.new_tab()
+    ground = "() => getComputedStyle(document.body).backgroundColor"
+    await page.goto(f"{home.server.url}/settings")
+    await expect(page.get_by_role("button", name="System")).to_have_attribute("aria-pressed", "true")
+    light = await page.evaluate(ground)
+    await page.get_by_role("button", name="Dark").click()
+    dark = await page.evaluate(ground)
+    assert dark != light
+    await page.add_init_script(f"({AT_FIRST})()")
+    await page.goto(f"{home.server.url}/account")
+    await expect(page.get_by_role("heading", name="alice")).to_be_visible()
+    assert await page.evaluate("() => window.drawn") == "dark"
+    assert await page.evaluate(ground) == dark
+    await page.get_by_role("link", name="Settings").click()
+    await page.get_by_role("button", name="System").click()
+    assert await page.evaluate(ground) == light
+    assert await page.evaluate("() => localStorage.getItem('ezdms-scheme')") is None
+
+
 @pytest.mark.firefox_too
-async def test_the_scheme_is_there_before_anything_is_drawn_and_every_page_says_that_the_storage_was_deleted(
+async def test_every_page_says_that_the_storage_was_deleted_and_none_stores_anything_after_logging_out(
     browser: Browser, home: Home
 ) -> None:
     alice, bob = await Someone.is_in(browser, home.server, "ann"), await home.peer("bob")
@@ -150,20 +204,7 @@ async def test_the_scheme_is_there_before_anything_is_drawn_and_every_page_says_
     await alice.page.wait_for_function("() => window.asked")  # to keep it
     thread, account = alice.page, await alice.new_tab()
     where = thread.url.removeprefix(home.server.url)
-    ground = "() => getComputedStyle(document.body).backgroundColor"
-    await account.goto(f"{home.server.url}/settings")
-    await expect(account.get_by_role("button", name="System")).to_have_attribute("aria-pressed", "true")
-    light = await account.evaluate(ground)
-    await account.get_by_role("button", name="Dark").click()
-    dark = await account.evaluate(ground)
-    assert dark != light
-    await account.goto("about:blank")
-    await account.add_init_script(f"({AT_FIRST})()")
     await account.goto(f"{home.server.url}/account")
-    await expect(account.get_by_role("heading", name="ann")).to_be_visible()
-    assert await account.evaluate("() => window.drawn") == "dark"
-    assert await account.evaluate(ground) == dark
-
     await expect(account.get_by_role("button", name="Delete my account")).to_be_enabled()
     await thread.get_by_role("textbox", name="Message").fill("half a thought")
     await account.evaluate(DELETE)
@@ -181,23 +222,7 @@ async def test_the_scheme_is_there_before_anything_is_drawn_and_every_page_says_
     await alice.goes_to(where)
     await expect(account.get_by_text("Verified by Search PIN")).to_be_visible()
     await expect(account.get_by_role("alert")).to_have_count(0)
-    await account.get_by_role("link", name="Settings").click()
-    await account.get_by_role("button", name="System").click()
-    assert await account.evaluate(ground) == light
-    assert await account.evaluate("() => localStorage.getItem('ezdms-scheme')") is None
-
-
-async def test_every_page_of_a_browser_that_stores_nothing_says_so(home: Home) -> None:
-    alice = await Someone.is_in(home.browser, home.server, "abe")
-    page = await alice.new_tab()
-    await page.add_init_script(f"({BROKEN})()")
-    for path in ("/account", "/settings", "/"):
-        await page.goto(f"{home.server.url}{path}")
-        await expect(page.get_by_role("alert").filter(has_text=GONE)).to_be_visible()
-        assert "undefined" not in await page.inner_text("body")
-    await page.get_by_label("Login PIN", exact=True).fill(alice.login_pin)
-    await page.get_by_role("button", name="Log in").click()
-    await expect(page.locator("log-in").get_by_role("alert")).to_contain_text(GONE)
+    assert await account.evaluate(AFTER) == [1, 0]
 
 
 async def test_a_new_login_pin_is_shown_to_its_own_account_until_it_was_saved(browser: Browser, home: Home) -> None:

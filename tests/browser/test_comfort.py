@@ -6,9 +6,9 @@ import asyncio
 from typing import Literal
 
 import pytest
-from playwright.async_api import Route, expect
+from playwright.async_api import expect
 
-from tests.browser.home import Home
+from tests.browser.home import Home, Paused, paused
 from tests.browser.lies.peers import Peer
 from tests.support.people import JSON
 from tests.support.someone import Someone, texts_of, until
@@ -52,7 +52,6 @@ LINKS = [
 ]
 
 
-@pytest.mark.firefox_too
 async def test_links_are_clickable_and_tell_the_other_site_nothing(home: Home) -> None:
     alice, bob = await home.person("alice", is_kept=True), await home.peer()
     alice.records()
@@ -161,33 +160,32 @@ async def test_the_list_is_asked_for_until_it_arrives_and_moves_nothing_newer_do
     await meet(alice, bob, carol)
     asked, fetched, may_go = 0, asyncio.Event(), asyncio.Event()
 
-    async def answer(route: Route) -> None:
+    async def answer(request: Paused) -> None:
         nonlocal asked
         asked += 1
         if asked < 3:
-            await route.fulfill(status=503)
+            await request.is_answered(status=503)
         else:
-            response = await route.fetch()
             fetched.set()
             await may_go.wait()
-            await route.fulfill(response=response)
+            await request.goes_on()
 
     for peer in (carol, bob):
         await peer.writes("hello")
-    await alice.page.route("**/conversations/*", answer)
-    await alice.page.reload()
-    await until(fetched.is_set)
-    may_go.set()
-    lines = alice.list.get_by_role("link")
-    await expect(lines.first).to_contain_text(bob.name)
-    fetched.clear()
-    may_go.clear()
-    renewed = asyncio.create_task(alice.page.evaluate(RENEW))
-    await until(fetched.is_set)
-    await carol.writes("newer than the list")
-    await expect(lines.first).to_contain_text(carol.name)
-    may_go.set()
-    await renewed
+    async with paused(alice.page, "*/conversations/*", answer, is_answered=True):
+        await alice.page.reload()
+        await until(fetched.is_set)
+        may_go.set()
+        lines = alice.list.get_by_role("link")
+        await expect(lines.first).to_contain_text(bob.name)
+        fetched.clear()
+        may_go.clear()
+        renewed = asyncio.create_task(alice.page.evaluate(RENEW))
+        await until(fetched.is_set)
+        await carol.writes("newer than the list")
+        await expect(lines.first).to_contain_text(carol.name)
+        may_go.set()
+        await renewed
     await expect(lines.first).to_contain_text(carol.name)
     await expect(lines.nth(1)).to_contain_text(bob.name)
     for peer in (bob, carol):  # nothing unread is left to the next test
@@ -264,7 +262,6 @@ CONTRASTS = """(element) => {
 }"""
 
 
-@pytest.mark.firefox_too
 async def test_an_avatar_has_the_color_of_the_key_in_list_and_header(home: Home) -> None:
     alice, bob, other = await home.person("alice", is_kept=True), await home.peer("bobby"), await home.peer("bobbo")
     await alice.starts_with(bob.search_pin)

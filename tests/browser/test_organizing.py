@@ -45,20 +45,11 @@ async def meet(home: Home, alice: Someone, *texts: str, name: str = "") -> Peer:
     return peer
 
 
-async def another_device(home: Home) -> Someone:
-    """Alice's other one, at its list."""
-    if "alice's device" in home.people:
-        await home.people["alice's device"].starts_afresh(is_kept=True)
-    else:
-        home.people["alice's device"] = await home.people["alice"].on_another_device(home.browser)
-    return home.people["alice's device"]
-
-
 async def test_a_deleted_conversation_goes_on_all_devices_and_comes_back_with_new_messages_alone(home: Home) -> None:
     alice = await home.person("alice", is_kept=True)
     bob, page = await meet(home, alice, "one"), alice.page
     await alice.writes("two")
-    device = await another_device(home)
+    device = await home.another_device()
     await device.opens(bob.name)
     await device.sees("one", "two")
     await page.get_by_role("textbox", name="Message").fill("half a thought")
@@ -135,7 +126,7 @@ async def test_a_nickname_stands_everywhere_but_in_the_panel_and_on_all_devices(
     alice = await home.person("alice", is_kept=True)
     page = alice.page
     await meet(home, alice, "hello", name="robert")
-    device = await another_device(home)
+    device = await home.another_device()
     await device.opens("robert")
     alice.records()
     await choose(page, "Nickname")
@@ -166,7 +157,7 @@ async def test_a_nickname_stands_everywhere_but_in_the_panel_and_on_all_devices(
 async def test_a_muted_conversation_does_not_count_and_the_server_learns_only_until_when(home: Home) -> None:
     alice = await home.person("alice", is_kept=True)
     bob, page = await meet(home, alice, "hello"), alice.page
-    device = await another_device(home)
+    device = await home.another_device()
     alice.records()
 
     async def is_told(hours: float) -> bool:
@@ -225,7 +216,7 @@ async def test_pinned_archived_and_unread_are_so_on_all_devices_until_something_
         await meet(home, alice, "hello", name=f"{name}_{home.browser.browser_type.name}")
         for name in ("ada", "bea", "cy")
     ]
-    device = await another_device(home)
+    device = await home.another_device()
     both = (page, device.page)
     order = [third.name, second.name, first.name]
 

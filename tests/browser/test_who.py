@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Browser, Page, Route, expect
+from playwright.async_api import Browser, Page, expect
 
 from ezdms.client import Client
 from ezdms.protocol.encoding import b64u_decode
 from ezdms.protocol.envelope import parse_statement, search_pin
-from tests.browser.home import Home
+from tests.browser.home import Home, Paused, paused
 from tests.browser.lies.peers import Peer
 from tests.support.hostile import Hostile
 from tests.support.someone import Someone
@@ -267,18 +268,17 @@ async def test_the_browser_computes_the_users_search_pin_and_ignores_the_servers
     assert ours != eve.search_pin
     told: dict[str, str] = {}
 
-    async def lie(route: Route) -> None:
-        response = await route.fetch()
-        await route.fulfill(response=response, json=await response.json() | told)
+    async def lie(me: Paused) -> None:
+        await me.is_answered(json.dumps(json.loads(await me.text()) | told))
 
-    await alice.page.route("**/me", lie)
     shown = alice.page.get_by_test_id("my-search-pin")
-    await alice.page.goto(f"{home.server.url}/search-pin")  # the list does the same: lies/test_answers.py
-    await expect(shown).to_have_text(alice.search_pin)
-    told |= {"search_salt": eve.salt, "search_pin": eve.search_pin}
-    await alice.page.reload()
-    await expect(shown).to_have_text(ours)  # another PIN of the own key, which finds nobody
-    told["search_salt"] = "AAAA"
-    await alice.page.reload()
-    await expect(alice.alert).to_contain_text("Your Search PIN is not known here")
-    await expect(shown).to_be_empty()
+    async with paused(alice.page, "*/me", lie, is_answered=True):
+        await alice.page.goto(f"{home.server.url}/search-pin")  # the list does the same: lies/test_answers.py
+        await expect(shown).to_have_text(alice.search_pin)
+        told |= {"search_salt": eve.salt, "search_pin": eve.search_pin}
+        await alice.page.reload()
+        await expect(shown).to_have_text(ours)  # another PIN of the own key, which finds nobody
+        told["search_salt"] = "AAAA"
+        await alice.page.reload()
+        await expect(alice.alert).to_contain_text("Your Search PIN is not known here")
+        await expect(shown).to_be_empty()
