@@ -9,7 +9,7 @@ from typing import Any
 
 from playwright.async_api import Browser, Locator, expect
 
-from tests.browser.home import Home
+from tests.browser.home import Home, Paused, paused
 from tests.browser.lies.peers import Peer
 from tests.conftest import Server
 from tests.support.access import serious_faults
@@ -257,22 +257,16 @@ async def test_a_page_whose_scripts_were_blocked_is_reloaded_once(browser: Brows
     """As WebKit does if the entry script arrives before the rest of the head."""
     asked = []
 
-    async def refuse_once(paused: dict[str, Any]) -> None:
-        request = {"requestId": paused["requestId"]}
-        asked.append(paused["request"]["url"])
+    async def refuse_once(request: Paused) -> None:
+        asked.append(request)
         await page.wait_for_function("() => globalThis.isListening")  # first.js has run, and not only arrived
-        if len(asked) == 1:
-            await session.send("Fetch.failRequest", request | {"errorReason": "Failed"})
-        else:
-            await session.send("Fetch.continueRequest", request)
+        await (request.fails() if len(asked) == 1 else request.goes_on())
 
     page = await browser.new_page()
     await page.add_init_script(LISTENING)
-    session = await page.context.new_cdp_session(page)  # a route has the browser ask about each of the scripts
-    session.on("Fetch.requestPaused", refuse_once)
-    await session.send("Fetch.enable", {"patterns": [{"urlPattern": "*/js/boot.js"}]})
-    await page.goto(home.server.url)
-    await expect(page.get_by_role("textbox", name="Username")).to_be_enabled()
+    async with paused(page, "*/js/boot.js", refuse_once):
+        await page.goto(home.server.url)
+        await expect(page.get_by_role("textbox", name="Username")).to_be_enabled()
     assert len(asked) == 2
 
 

@@ -8,8 +8,9 @@ import re
 import pytest_asyncio
 from playwright.async_api import expect
 
-from tests.browser.home import Home, held_back
+from tests.browser.home import Home, Paused, held_back, paused
 from tests.browser.lies.peers import Peer
+from tests.conftest import PATIENCE
 from tests.support.someone import Someone, texts_of, until
 
 Three = tuple[Someone, Peer, Peer]
@@ -80,11 +81,19 @@ async def test_conversations_are_chosen_without_a_new_page_and_the_focus_goes_wh
 
     # The list loads even if the open conversation does not, which gets the focus once it is there.
     await alice.opens(carol.name)
-    async with held_back(page, OPENING):
+    is_listed = asyncio.Event()
+
+    async def hold_back(request: Paused) -> None:
+        async with asyncio.timeout(PATIENCE / 1000):
+            await is_listed.wait()
+        await request.goes_on()
+
+    async with paused(page, "*/c/*/open", hold_back):
         await page.reload()
         for peer in (bob, carol):
             await expect(alice.list.get_by_role("link", name=peer.name)).to_be_visible()
         await expect(message).to_be_disabled()
+        is_listed.set()
     await expect(page.get_by_role("heading", name=carol.name)).to_be_visible()
     await expect(message).to_be_enabled()
     await expect(message).to_be_focused()
@@ -172,8 +181,9 @@ async def test_a_conversation_evicted_from_the_cache_is_released(home: Home, thr
         await alice.page.request_gc()
         return bool(await alice.page.evaluate("() => window.left.deref() === undefined"))
 
-    for name in (bob.name, *(peer.name for peer in peers[:-1])):
-        await alice.opens(name)
+    for peer in (bob, *peers[:-1]):
+        await alice.goes_to(f"/c/{peer.conversation}")
+        await expect(alice.page.locator(".partner").get_by_role("heading", name=peer.name)).to_be_visible()
         await expect(alice.page.get_by_role("textbox", name="Message")).to_be_enabled()
     assert not await is_gone()  # one of the eight kept conversations
     await alice.opens(peers[-1].name)
