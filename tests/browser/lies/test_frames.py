@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import pytest
 from playwright.async_api import expect
 
 from tests.browser.lies.fragments import SEALED
@@ -42,13 +41,14 @@ async def are_left_out(stage: Stage, frames: Mapping[str, str | bytes]) -> None:
     await expect(stage.alice.list.get_by_role("link").first).to_be_visible()
     await until(lambda: stage.liar.has_socket)
     before = await stage.page.evaluate(STANDS, FORGED)
+    tops = [name for name in frames if name in TOPS]
     for name, frame in frames.items():
         with told(name):
             stage.liar.slip(frame)
             warning, after = await stage.page.evaluate(WARNED, [FORGED, OUT_OF_PLACE])
             assert OUT_OF_PLACE in warning
             assert after == before
-            if name in TOPS:
+            if name in tops[9::10] + tops[-1:]:  # nothing takes away what one of them may have left
                 await stage.shows_nothing_of_it()
     assert stage.watch.leaked(stage.alice.login_pin) == []
 
@@ -58,14 +58,17 @@ async def test_a_frame_with_a_single_fault_is_ignored_and_reported(stage: Stage)
     await are_left_out(stage, ALL)
 
 
-@pytest.mark.parametrize("name", SILENT)
-async def test_a_frame_without_a_target_does_nothing(stage: Stage, name: str) -> None:
+async def test_a_frame_without_a_target_does_nothing(stage: Stage) -> None:
+    await until(lambda: stage.liar.has_socket)
     rows = await texts_of(stage.page).count()
-    stage.liar.slip(SILENT[name])
-    marker = await stage.hears_from_bob()  # arrives after it, the same way
-    await expect(texts_of(stage.page).last).to_have_text(marker)
-    assert await texts_of(stage.page).count() == rows + 1
-    await expect(stage.page.locator("[role=alert]:not(:empty)")).to_have_count(0)
+    for number, (name, frame) in enumerate(SILENT.items(), 1):
+        with told(name):
+            stage.liar.slip(frame)
+            marker = await stage.hears_from_bob()  # arrives after it, the same way
+            await expect(texts_of(stage.page).last).to_have_text(marker)
+            assert await texts_of(stage.page).count() == rows + number
+            await expect(stage.page.locator("[role=alert]:not(:empty)")).to_have_count(0)
+            assert FORGED not in await stage.page.content()
     await stage.shows_nothing_of_it()
 
 
