@@ -220,7 +220,7 @@ async def test_the_history_loads_in_the_background_and_can_be_stopped_on_a_phone
         if len(addresses) == 3:
             asked.set()
             await may_go.wait()
-        await route.continue_(url=route.request.url.replace("limit=200", "limit=20"))
+        await route.continue_(url=route.request.url.replace("limit=200", "limit=60"))
 
     await page.route(re.compile(r"/messages/\w+\?before=\d+&limit=200$"), give_less)
     seeking, newest = page.locator(".seeking"), page.locator("message-row").last
@@ -429,7 +429,6 @@ async def test_the_index_is_off_until_one_wants_it_and_keeps_nothing_readable_wr
     await bob.writes("the last lantern")
     texts = ["the last lantern", *texts]
     await expect(results(page).locator(".words")).to_have_text(texts)
-    assert len(await searched(*texts)) == 2
     assert await holds(0)
     await switch.check()
     await searched(*texts)

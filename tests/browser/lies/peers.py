@@ -212,7 +212,7 @@ class Peer:
         """Wait until these are the texts of the conversation."""
 
         async def are_there() -> bool:
-            return await self.texts() == list(texts)
+            return len(await self.rows()) == len(texts) and await self.texts() == list(texts)
 
         await until(are_there)
 
