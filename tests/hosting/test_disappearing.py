@@ -6,19 +6,18 @@ import random
 import shutil
 import sqlite3
 import subprocess
-import sys
 import threading
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
-from tests.conftest import Server
+from tests.conftest import ROOT, Server
 from tests.http.test_changes import is_found
-from tests.support.forked import environment
+from tests.support.forked import environment, launch, run
 from tests.support.served import Program
 
 MANY = 2000  # messages: 20 slices
 WORD = "unmistakable-and-sealed"
-HERE = environment()
 SWEEP = """
 import asyncio, sys
 from pathlib import Path
@@ -121,18 +120,15 @@ def test_a_server_killed_while_messages_disappear_goes_on_at_the_next_start(serv
         size = "(SELECT SUM(LENGTH(sealed_a) + LENGTH(sealed_b)) FROM messages)"
         connection.execute(f"UPDATE usage SET message_bytes = {size} WHERE user_id = ?", (sender,))  # noqa: S608
     assert check(server.data_dir / "ezdms.db") == 0
+    (tmp_path / "sweep.py").write_text(SWEEP)
+    sweeps: dict[str, Any] = {"module": "sweep", "env": environment(PYTHONPATH=f"{ROOT}:{tmp_path}")}
     chance = random.Random(11)  # noqa: S311
     gone = []
-    for run in range(8):
-        folder = tmp_path / str(run)
+    for turn in range(8):
+        folder = tmp_path / str(turn)
         shutil.copytree(server.data_dir, folder, ignore=shutil.ignore_patterns("*.sock"))
         path = folder / "ezdms.db"
-        process = subprocess.Popen(
-            [sys.executable, "-c", SWEEP, str(path)],
-            env=HERE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-        )
+        process = launch(str(path), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, **sweeps)
         assert process.stdout is not None
         process.stdout.readline()  # imports are done
         threading.Event().wait(chance.uniform(0.02, 0.4))
@@ -140,7 +136,7 @@ def test_a_server_killed_while_messages_disappear_goes_on_at_the_next_start(serv
         process.wait(timeout=10)
         process.stdout.close()
         gone.append(check(path))
-        subprocess.run([sys.executable, "-c", SWEEP, str(path)], env=HERE, timeout=60, check=True, capture_output=True)
+        assert run(str(path), **sweeps).returncode == 0
         assert check(path) == MANY
         assert WORD.encode() not in stored(folder)
     assert any(0 < count < MANY for count in gone), gone

@@ -9,13 +9,12 @@ import re
 import signal
 import sqlite3
 import subprocess
-import sys
 import urllib.request
 from contextlib import closing
 from pathlib import Path
 
 from tests.conftest import Server
-from tests.support.forked import environment
+from tests.support.forked import environment, launch
 from tests.support.nginx import make_certificate, nginx_before
 from tests.support.operated import operate, refused, said
 
@@ -133,13 +132,8 @@ def test_a_missing_folder_is_reported(tmp_path: Path) -> None:
 
 
 def test_the_doctor_page_shows_the_report_and_refuses_another_host_name(server: Server) -> None:
-    command = [sys.executable, "-m", "ezdms", "doctor", "--page", "--port", "0", server.url]
-    process = subprocess.Popen(
-        command,
-        env=environment(EZDMS_DATA_DIR=str(server.data_dir)),
-        stdout=subprocess.PIPE,
-        text=True,
-    )
+    words, own = ("doctor", "--page", "--port", "0", server.url), environment(EZDMS_DATA_DIR=str(server.data_dir))
+    process = launch(*words, env=own, stdout=subprocess.PIPE)
     assert process.stdout is not None
     try:
         address = process.stdout.readline().split()[-1]

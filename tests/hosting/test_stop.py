@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import json
 import signal
-import subprocess
-import sys
 import time
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT, Server
+from tests.conftest import Server
 from tests.support.operated import operate
 from tests.support.pythons import VERSIONS, python_for
 from tests.support.served import Listener, Program, call, open_socket, take, upgrade
@@ -69,8 +67,7 @@ def test_ctrl_c_stops_the_server(server: Server) -> None:
 
 
 def test_a_second_server_on_the_same_data_folder_is_refused(server: Server) -> None:
-    command = [sys.executable, "-m", "ezdms", "serve", "--port", "0", "--data-dir", str(server.data_dir)]
-    second = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=30)
+    second = operate(server.data_dir, "serve", "--port", "0")
     assert server.process is not None
     assert (second.returncode, second.stdout) == (1, "")
     assert f"Another EZ-DMS (process {server.process.pid}) is using the data folder" in second.stderr
