@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
@@ -18,7 +19,7 @@ from typing import Any
 import pytest
 
 from ezdms import __version__
-from ezdms.verify import FAILED, OK, WARNING, place, verify
+from ezdms.verify import FAILED, OK, WARNING, Report, place, verify
 from ezdms.verify.loads import loads_of
 from ezdms.verify.report import CANNOT_PROVE
 from ezdms.views import assets
@@ -46,6 +47,13 @@ def secure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, P
     running.kill()
 
 
+@pytest.fixture(scope="module")
+def registered(secure: tuple[Server, Path]) -> Report:
+    """What is found there with an account."""
+    server, certfile = secure
+    return asyncio.run(verify(server.url, cafile=certfile, register=True))
+
+
 # ---- The real server ----
 
 
@@ -66,9 +74,8 @@ async def test_a_server_with_a_name_a_notice_and_limited_registration_passes(tmp
     assert "no new accounts" in said(report, "cookie")
 
 
-async def test_the_bare_server_passes_with_tls_and_a_secure_cookie(secure: tuple[Server, Path]) -> None:
-    server, certfile = secure
-    report = await verify(server.url, cafile=certfile, register=True)
+def test_the_bare_server_passes_with_tls_and_a_secure_cookie(secure: tuple[Server, Path], registered: Report) -> None:
+    server, report = secure[0], registered
     assert (names(report, FAILED), names(report, WARNING)) == (set(), set()), report.findings
     assert "TLSv1.3" in said(report, "tls")
     assert said(report, "cookie") == "__Host-ezdms_session with httponly, path=/, samesite=lax, secure."
@@ -215,10 +222,8 @@ def test_invalid_arguments_exit_with_2(tmp_path: Path) -> None:
     assert run("https://a", SSL_CERT_FILE=str(empty)).returncode == 2
 
 
-async def test_the_documentation_lists_every_finding_and_member(secure: tuple[Server, Path]) -> None:
-    text = (ROOT / "docs" / "verify.md").read_text("utf-8")
-    server, certfile = secure
-    report = await verify(server.url, cafile=certfile, register=True)
+def test_the_documentation_lists_every_finding_and_member(registered: Report) -> None:
+    text, report = (ROOT / "docs" / "verify.md").read_text("utf-8"), registered
     found = {finding.name for finding in report.findings} | {"answer", "time", "http"}
     for name in sorted(found | set(report.as_json()) | {"name", "status", "sentence"}):
         assert f"`{name}`" in text, name
