@@ -145,9 +145,13 @@ async def test_the_whole_app_works_and_no_script_or_text_of_the_server_reaches_i
     assert new_pin != pins["login"]
 
 
-async def test_an_outage_or_a_restart_loses_nothing_and_nothing_is_sent_to_the_port_after_shutdown(
+async def test_only_the_first_address_opens_and_an_outage_a_restart_or_a_shutdown_loses_and_tells_nothing(
     window: Window, server: Server, own: Opening
 ) -> None:
+    """Without its cookie, a browser is sent to the first address. After shutdown, nothing is sent to the port."""
+    for path in ("/", f"/c/{'0' * 24}", "/open/wrong"):
+        await window.goto(own.origin + path)
+        assert "Open the address that" in json.dumps(await window.read("document.body.innerText")), path
     pins = await registers(window, own, "ada")
     bob = await Peer.arrives(server)
     await bob.starts_with(pins["search"])
@@ -199,12 +203,7 @@ async def test_an_outage_or_a_restart_loses_nothing_and_nothing_is_sent_to_the_p
     await asyncio.sleep(0.01)  # lets the loop close connections
 
 
-async def test_browsers_without_the_cookie_are_sent_to_the_first_address(window: Window, own: Opening) -> None:
-    for path in ("/", f"/c/{'0' * 24}", "/open/wrong"):
-        await window.goto(own.origin + path)
-        assert "Open the address that" in json.dumps(await window.read("document.body.innerText")), path
-
-
+@pytest.mark.parametrize("window", ["chromium"], indirect=True)  # what differs is what this page offers
 async def test_two_step_login_works_and_no_device_can_be_trusted(
     window: Window, truth: Server, opened: Opening, tmp_path: Path
 ) -> None:

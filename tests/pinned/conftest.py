@@ -1,10 +1,9 @@
-"""A lying server, and each browser twice: with the pin and without."""
+"""A lying server, and each browser with its pin: without one, the same server has another name."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 import pytest_asyncio
@@ -22,16 +21,14 @@ BROWSERS: dict[str, Callable[[Path, Path | None], Awaitable[Window]]] = {"chromi
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Each module in this folder names one browser, so that two of them can run in parallel."""
-    for name in {"pair", "browser_name"} & set(metafunc.fixturenames):
-        metafunc.parametrize(name, [metafunc.module.BROWSER], indirect=name == "pair", scope="package")
+    if "browser_name" in metafunc.fixturenames:
+        metafunc.parametrize("browser_name", [metafunc.module.BROWSER], scope="package")
 
 
-class Pair(NamedTuple):
-    """The same browser without the pin and with it."""
-
-    name: str
-    bare: Window
-    pinned: Window
+@pytest.fixture(scope="package")
+def bare(liar: Liar) -> str:
+    """An address of the lying server for which no browser has a pin."""
+    return liar.url.replace("127.0.0.1", "bare.localhost")
 
 
 @pytest.fixture(scope="package")
@@ -67,17 +64,18 @@ async def kept(extension: Path, browser_name: str, tmp_path_factory: pytest.Temp
 
 
 @pytest_asyncio.fixture(scope="package", loop_scope="session")
-async def pair(
-    request: pytest.FixtureRequest,
-    extension: Path,
-    hasty: tuple[str, Path],
-    tmp_path_factory: pytest.TempPathFactory,
-) -> AsyncIterator[Pair]:
-    """A browser without the pin, and one with it, and with the hasty one."""
-    folder = tmp_path_factory.mktemp(request.param)
-    opening = BROWSERS[request.param]
-    pair = Pair(request.param, await opening(folder / "bare", None), await opening(folder / "pinned", extension))
-    await pair.pinned.install(hasty[1])
-    yield pair
-    await pair.bare.close()
-    await pair.pinned.close()
+async def browser(
+    browser_name: str, extension: Path, hasty: tuple[str, Path], tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Window]:
+    """A browser with the pin, and with the hasty one."""
+    window = await BROWSERS[browser_name](tmp_path_factory.mktemp(browser_name) / "profile", extension)
+    await window.install(hasty[1])
+    yield window
+    await window.close()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def window(browser: Window) -> AsyncIterator[Window]:
+    """A new tab of that browser, in the foreground."""
+    async with browser.tab() as tab:
+        yield tab

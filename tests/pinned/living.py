@@ -23,11 +23,10 @@ def text_of(selector: str) -> str:
 async def shows(window: Window, selector: str, words: str) -> None:
     """Wait until the element shows these words."""
 
-    async def is_so() -> bool:
-        return words in str(await window.read(text_of(selector)))
+    said = f"{text_of(selector)}.includes({json.dumps(words)})"
 
     try:
-        await until(is_so)
+        await until(lambda: window.becomes(said))
     except AssertionError:
         seen = [await window.read(one) for one in ("location.href", text_of("body"))]
         raise AssertionError(f"{selector} never shows {words!r}; the page: {seen}; {window.said}") from None

@@ -240,20 +240,20 @@ def stolen(liar: Liar, since: int) -> set[str]:
     return {one[1] for one in found if one}
 
 
-async def go(liar: Liar, window: Window, case: Case) -> None:
+async def go(window: Window, case: Case, origin: str) -> None:
     """Visit the page as a user would."""
-    await window.goto(liar.url + case.path)
+    await window.goto(origin + case.path)
     if case.click:
         await window.read(f"void document.querySelector({case.click!r}).click()")  # also if it is hidden
     if case.back:
-        await window.goto(f"{liar.url}/elsewhere")
+        await window.goto(f"{origin}/elsewhere")
         await window.back()
 
 
-async def visit(liar: Liar, window: Window, case: Case) -> set[str]:
-    """Visit the page; returns the scripts that ran, after all did or SOON passed."""
+async def visit(liar: Liar, window: Window, case: Case, origin: str = "") -> set[str]:
+    """Visit the page, at the server's address or this one; returns the scripts that ran, once all did or after SOON."""
     since = len(liar.heard)
-    await go(liar, window, case)
+    await go(window, case, origin or liar.url)
     with suppress(AssertionError):
         await until(lambda: case.scripts <= stolen(liar, since), within=SOON)
     return stolen(liar, since)

@@ -1,6 +1,6 @@
 """With the pin, a server can neither run its own scripts nor show its own text, whatever it sends.
 
-Each lie is first told to a browser without the pin, where it works.
+Each lie is first told at an address of the server that the browser has no pin for, where it works.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from ezdms.release.manifest import installed
 from tests.browser.lies.liar import Liar
 from tests.browser.lies.peers import Peer
 from tests.conftest import Server
-from tests.pinned.conftest import Pair
 from tests.pinned.false_pages import (
     CHANGED,
     ELSEWHERE,
@@ -45,22 +44,24 @@ LINKS = {"at another address": "#again", "as the protection page": ".back"}  # t
 
 
 @pytest.mark.asyncio(loop_scope="session")
-async def test_scripts_of_the_server_do_not_run_and_a_changed_page_is_explained(liar: Liar, pair: Pair) -> None:
+async def test_scripts_of_the_server_do_not_run_and_a_changed_page_is_explained(
+    liar: Liar, bare: str, browser: Window
+) -> None:
     """With the pin, each way is tried in a tab of its own: one for each name of CASES."""
-    for name, case in CASES.items():
-        with telling(liar, case.lies):
-            ran = await visit(liar, pair.bare, case)
-            assert case.scripts <= ran, f"control: without the pin, {name} runs {case.scripts}, but only {ran} did"
-    await pair.bare.goto("about:blank")  # its late requests would be attributed to the other browser
-    await asyncio.sleep(0.3)
+    async with browser.tab() as window:
+        for name, case in CASES.items():
+            with telling(liar, case.lies):
+                ran = await visit(liar, window, case, bare)
+                assert case.scripts <= ran, f"control: without the pin, {name} runs {case.scripts}, but only {ran} did"
+    await asyncio.sleep(0.3)  # its late requests would be attributed to the others
     since = len(liar.heard)
     async with AsyncExitStack() as tabs:
         with telling(liar, {request: change for case in CASES.values() for request, change in case.lies.items()}):
             for case in CASES.values():
-                window = await tabs.enter_async_context(pair.pinned.tab())
+                window = await tabs.enter_async_context(browser.tab())
                 if case is CASES["changed modules"]:
                     changed = window
-                await go(liar, window, case)
+                await go(window, case, liar.url)
             await asyncio.sleep(AT_ONCE)
             assert stolen(liar, since) == set()
             await is_explained(changed)
@@ -81,21 +82,21 @@ async def is_back(window: Window) -> None:
 
 @pytest.mark.asyncio(loop_scope="session")
 async def test_no_text_of_other_pages_is_shown_and_the_pins_own_pages_link_to_the_pinned_one(
-    liar: Liar, pair: Pair, hasty: tuple[str, Path]
+    liar: Liar, bare: str, browser: Window, hasty: tuple[str, Path]
 ) -> None:
-    async with pair.bare.tab() as bare, pair.pinned.tab() as pinned:
-        for window in (bare, pinned):
+    async with browser.tab() as control, browser.tab() as pinned:
+        for window in (control, pinned):
             await window.run_first(LOOK)
         for name, (lies, path, heading) in ELSEWHERE.items():
             origin = hasty[0] if heading == CHANGED else liar.url
             with telling(liar, lies):
-                bare.said.clear()
-                await bare.goto(f"{origin}{path}")
+                control.said.clear()
+                await control.goto(f"{bare}{path}")
 
                 async def is_shown() -> bool:
-                    return bool(await bare.read("1")) and SHOWN in bare.said
+                    return bool(await control.read("1")) and SHOWN in control.said
 
-                await until(is_shown)  # control: it is shown without the pin
+                await until(is_shown)  # it is shown without the pin
                 pinned.said.clear()
                 await pinned.read(f"void (document.body.replaceChildren(), location.href = '{origin}{path}')")
                 await shows(pinned, "h1", heading)
@@ -114,13 +115,15 @@ async def test_no_text_of_other_pages_is_shown_and_the_pins_own_pages_link_to_th
 
 
 @pytest.mark.asyncio(loop_scope="session")
-async def test_a_page_that_never_finishes_loading_is_replaced(liar: Liar, pair: Pair, hasty: tuple[str, Path]) -> None:
+async def test_a_page_that_never_finishes_loading_is_replaced(
+    liar: Liar, browser: Window, hasty: tuple[str, Path]
+) -> None:
     """One tab for each such page, at the same time. The server's version is shown only if it is one."""
     answers = [says("9.9.9"), says(WORDS), unending(says("9.9.9"))]
     lies = {re.escape(f"GET {path}"): change for path, change in UNENDING.items()}
     async with AsyncExitStack() as tabs:
         with telling(liar, lies | {"GET /deployment": lambda answer: answers.pop()(answer), NEVER: unending(NOTHING)}):
-            windows = [await tabs.enter_async_context(pair.pinned.tab()) for _ in UNENDING]
+            windows = [await tabs.enter_async_context(browser.tab()) for _ in UNENDING]
             for path, window in zip(UNENDING, windows, strict=True):
                 await window.read(f"void (location.href = '{hasty[0]}{path}')")
             for window in windows:
@@ -132,61 +135,55 @@ async def test_a_page_that_never_finishes_loading_is_replaced(liar: Liar, pair: 
 
 
 @pytest.mark.asyncio(loop_scope="session")
-async def test_the_whole_app_works_with_a_pin(liar: Liar, truth: Server, pair: Pair) -> None:
+async def test_the_whole_app_works_with_a_pin(liar: Liar, truth: Server, browser_name: str, window: Window) -> None:
     """Register, exchange messages, reload, change the PIN: in one tab, and the console stays empty."""
-    window, name = pair.pinned, f"ada-{pair.name}"
-    await window.goto("about:blank")  # the last words of another test's page would be counted
-    since = len(window.said)
     await window.goto(f"{liar.url}/")
-    pins = await registers(window, name)
+    pins = await registers(window, f"ada-{browser_name}")
     bob = await Peer.arrives(truth)
     await talks(window, bob, pins["search"], "it holds")
     await window.goto(f"{liar.url}/c/{bob.conversation}")
     await shows(window, LOG, "it holds")
     await changes_pin(window, liar.url, pins["login"])
-    assert complaints(window, since) == []
+    assert complaints(window) == []
     await bob.leaves()
     await asyncio.sleep(0.01)  # lets the loop close connections
 
 
 @pytest.mark.asyncio(loop_scope="session")
 async def test_pages_that_open_at_browser_startup_or_are_prerendered_are_pinned(
-    liar: Liar, pair: Pair, kept: Path, tmp_path: Path
+    liar: Liar, bare: str, browser_name: str, window: Window, kept: Path
 ) -> None:
     """In Firefox, no script has run when they are judged. Chromium can open pages before it has its extensions.
 
     Chromium alone prerenders pages that a document or a header names, without a navigation.
     """
-    is_chromium = pair.name == "chromium"
+    is_chromium = browser_name == "chromium"
     urls = [f"{liar.url}{path}" for path in AT_STARTUP]
     with telling(liar, {re.escape(f"GET {path}"): change for path, change in AT_STARTUP.items()} | PRERENDERED):
         since = len(liar.heard)
-        for url in urls:
-            await pair.bare.goto(url)
+        for path in AT_STARTUP:
+            await window.goto(f"{bare}{path}")
         await until(lambda: len(stolen(liar, since)) == len(urls))  # control
-        await pair.bare.goto("about:blank")
-        if is_chromium:
-            async with begun(pair.name, tmp_path / "bare", "about:blank"):
-                await lead(tmp_path / "bare", f"{liar.url}/")
-                await until(lambda: "prerendered" in stolen(liar, since))  # control
-        startups = [[url] for url in urls] if is_chromium else [urls]  # with several, Chromium's profile does not start
-        for opened in startups:
+        await window.goto("about:blank")
+        since = len(liar.heard)
+        async with begun(browser_name, kept, *urls):
+            await judged(liar, since, len(urls))
+            assert not stolen(liar, since) or is_chromium
             since = len(liar.heard)
-            async with begun(pair.name, kept, *opened):
-                await judged(liar, since, len(opened))
-                assert not stolen(liar, since) or is_chromium
-                since = len(liar.heard)
-                if is_chromium and opened == startups[-1]:
-                    await lead(kept, f"{liar.url}/")
-                    await judged(liar, since, 1)
-                await asyncio.sleep(AFTERWARDS)
-                assert not stolen(liar, since)
+            if is_chromium:
+                await lead(kept, f"{liar.url}/")
+                await judged(liar, since, 1)
+            await asyncio.sleep(AFTERWARDS)
+            assert not stolen(liar, since)
+            if is_chromium:
+                await lead(kept, f"{bare}/")
+                await until(lambda: "prerendered" in stolen(liar, since))  # control
 
 
 @pytest.mark.asyncio(loop_scope="session")
-async def test_the_pin_removes_existing_service_workers(liar: Liar, pair: Pair, tmp_path: Path) -> None:
-    """It would answer instead of the server. At an address of its own, so that the browser stays bare for others."""
-    window, origin = pair.bare, liar.url.replace("127.0.0.1", "workers.localhost")
+async def test_the_pin_removes_existing_service_workers(liar: Liar, window: Window, tmp_path: Path) -> None:
+    """It would answer instead of the server. At an address of its own, which has no pin at first."""
+    origin = liar.url.replace("127.0.0.1", "workers.localhost")
     pin.write(tmp_path / "extension", origin, [installed()])
 
     async def is_registered() -> bool:
@@ -215,4 +212,3 @@ async def test_the_pin_removes_existing_service_workers(liar: Liar, pair: Pair, 
         assert not stolen(liar, since)
         assert await is_honest()
         assert await is_removed()
-        await window.goto("about:blank")

@@ -10,7 +10,6 @@ import pytest
 from tests.browser.lies.liar import Answer, Liar
 from tests.browser.lies.stage import TAMPERED
 from tests.browser.lies.watching import FORGED
-from tests.pinned.conftest import Pair
 from tests.pinned.living import shows, text_of
 from tests.pinned.test_pinned import (
     test_a_page_that_never_finishes_loading_is_replaced,
@@ -63,8 +62,8 @@ async def is_refused(window: Window) -> None:
 
 
 @pytest.mark.asyncio(loop_scope="session")
-async def test_a_style_sheet_from_a_link_header_is_ignored(liar: Liar, pair: Pair) -> None:
-    window = pair.bare  # the pin would remove the header
+async def test_a_style_sheet_from_a_link_header_is_ignored(liar: Liar, bare: str, window: Window) -> None:
+    """Without a pin, which would remove the header."""
 
     def change(answer: Answer) -> None:
         for header, value in HEADERS[answer.request.partition(" ")[2]].items():
@@ -76,17 +75,17 @@ async def test_a_style_sheet_from_a_link_header_is_ignored(liar: Liar, pair: Pai
 
     with liar.lying(DOCUMENT, change), liar.lying(SHEET, sheet):
         for path in HEADERS:
-            await window.goto(liar.url + path)
+            await window.goto(bare + path)
             await shows(window, "h1", "EZ-DMS")
             await is_refused(window)
-    await window.goto(f"{liar.url}/")  # the control
+    await window.goto(f"{bare}/")  # the control
     await shows(window, "h1", "EZ-DMS")
     assert not await window.read(text_of("#page-alert"))
 
 
 @pytest.mark.asyncio(loop_scope="session")
-async def test_a_late_style_sheet_from_a_link_header_is_ignored(liar: Liar, pair: Pair) -> None:
-    window, kept = pair.bare, list[Answer]()
+async def test_a_late_style_sheet_from_a_link_header_is_ignored(liar: Liar, bare: str, window: Window) -> None:
+    kept: list[Answer] = []
 
     def change(answer: Answer) -> None:
         answer.set("link", ALTERNATE.replace("evil", "late"))  # not cached by Firefox
@@ -103,9 +102,9 @@ async def test_a_late_style_sheet_from_a_link_header_is_ignored(liar: Liar, pair
     async def has_come() -> bool:
         return bool(await window.read("[...document.styleSheets].some((sheet) => !sheet.ownerNode)"))
 
-    await window.goto(f"{liar.url}/")
+    await window.goto(f"{bare}/")
     with liar.lying(DOCUMENT, change), liar.lying(r"GET /late\.css", sheet):
-        await window.read(f"location.assign({liar.url + '/'!r})")
+        await window.read(f"location.assign({bare + '/'!r})")
         await shows(window, "h1", "EZ-DMS")
         assert not await window.read(text_of("#page-alert"))  # the page does not wait for the style sheet
         await until(is_asked)

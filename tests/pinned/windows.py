@@ -25,6 +25,13 @@ CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", 
 FLAGS = ["--headless=new", "--enable-unsafe-extension-debugging", *CHROMIUM_FLAGS[1:]]
 LONGEST_LOAD = 10_000  # ms; a page that stops its own loading never reports that it has loaded
 FLAGS.remove("--disable-background-networking")  # it would prevent prerendering
+SOON = """async (is_so) => {
+    for (const ends = performance.now() + 1000; performance.now() < ends;) {
+        if (is_so()) return true;
+        await new Promise((done) => setTimeout(done, 50));
+    }
+    return false;
+}"""
 KEPT = {"xpinstall.signatures.required": "false", "extensions.autoDisableScopes": "0"}
 NOT_USED_BY_REAL_BROWSERS = [
     "--disable-background-networking", "--disable-back-forward-cache", "--disable-extensions",
@@ -35,13 +42,18 @@ NOT_USED_BY_REAL_BROWSERS = [
 class Window(Protocol):
     """One tab. `said` has its console messages and errors."""
 
-    said: list[str]
+    @property
+    def said(self) -> list[str]:
+        """What was said until now."""
 
     async def goto(self, url: str) -> None:
         """Navigate; returns when the page has loaded or failed, or after a while."""
 
     async def read(self, expression: str) -> Any:
         """The value of a JavaScript expression in the page; None if it fails."""
+
+    async def becomes(self, condition: str) -> bool:
+        """Whether a JavaScript expression is true in the page now or soon."""
 
     async def press(self, selector: str) -> None:
         """Click the element if it is visible."""
@@ -112,15 +124,16 @@ async def keep(name: str, profile: Path, extension: Path) -> None:
 
 @asynccontextmanager
 async def begun(name: str, profile: Path, *urls: str) -> AsyncIterator[None]:
-    """A browser that was started with a tab for each address, like by another program, without automation.
-
-    It would exit by itself without the port.
+    """A browser that opens a tab for each address at startup, without automation: Firefox like by another program,
+    Chromium as its settings say. It would exit by itself without the port.
     """
-    profile.mkdir(exist_ok=True)
     if name == "firefox":
         command = [FIREFOX, "--headless", "--no-remote", "--profile", profile, *urls]
     else:
-        command = [CHROMIUM, *FLAGS, "--remote-debugging-port=0", f"--user-data-dir={profile}", *urls]
+        command = [CHROMIUM, *FLAGS, "--remote-debugging-port=0", f"--user-data-dir={profile}"]
+        settings = json.loads((profile / "Default" / "Preferences").read_text())
+        settings["session"] = {"restore_on_startup": 4, "startup_urls": urls}
+        (profile / "Default" / "Preferences").write_text(json.dumps(settings))
     if command[0] is None:
         skip_or_fail(f"{name} is missing (Debian: apt install chromium firefox-esr)")
     nowhere, home = asyncio.subprocess.DEVNULL, {"HOME": str(profile), "PATH": "/usr/bin:/bin"}
@@ -167,6 +180,10 @@ class ChromiumWindow:
             return await self.page.evaluate(expression)
         except Error:
             return None
+
+    async def becomes(self, condition: str) -> bool:
+        """See Window. The page itself looks, for a second: being asked costs a hundred times as much."""
+        return await self.read(f"({SOON})(() => {condition})") is True
 
     async def press(self, selector: str) -> None:
         """See Window."""
@@ -250,7 +267,12 @@ class FirefoxWindow:
         self.process, self.socket, self.drain = process, socket, drain
         self.numbers = itertools.count(1)
         self.context = ""
-        self.said: list[str] = []
+        self.all_said: dict[str, list[str]] = {}  # of every tab
+
+    @property
+    def said(self) -> list[str]:
+        """See Window."""
+        return self.all_said.setdefault(self.context, [])
 
     async def call(self, method: str, **params: Any) -> dict[str, Any]:
         """Send one command. Raises LookupError with Firefox's error."""
@@ -262,7 +284,8 @@ class FirefoxWindow:
                 if answer.get("id") == number:
                     break
                 if answer.get("method") == "log.entryAdded":
-                    self.said.append(str(answer["params"]["text"]))
+                    tab = str(answer["params"]["source"].get("context"))
+                    self.all_said.setdefault(tab, []).append(str(answer["params"]["text"]))
         if answer["type"] == "error":
             raise LookupError(f"{method}: {answer['error']}: {answer['message']}")
         result: dict[str, Any] = answer["result"]
@@ -283,6 +306,10 @@ class FirefoxWindow:
         except LookupError:
             return None
         return found.get("result", {}).get("value")
+
+    async def becomes(self, condition: str) -> bool:
+        """See Window. Asks once: Firefox never answers if the page is left meanwhile."""
+        return await self.read(condition) is True
 
     async def _point(self, selector: str) -> dict[str, Any] | None:
         """The actions of a click; None if it is not visible. Firefox finds the place itself, as the layout may move."""
