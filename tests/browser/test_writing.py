@@ -462,7 +462,6 @@ async def test_on_a_phone_send_keeps_the_keyboard_and_no_page_leaves_the_safe_ar
             await page.set_viewport_size({"width": width, "height": height})
             jumps = 0
             if (width, height) in loaded:
-                await page.goto("about:blank")
                 await page.goto(address)
                 await page.wait_for_load_state("networkidle")
                 await expect(page.locator("fieldset:disabled, .unstarted, sealed-text:empty")).to_have_count(0)
