@@ -214,7 +214,7 @@ async def test_a_new_id_for_the_same_account_deletes_nothing(stage: Stage) -> No
     await stage.opens()
     assert await stage.page.evaluate(WAITING) == kept
     await stage.page.unroute("**/send_message")
-    await stage.page.reload()
+    await stage.page.evaluate("() => { dispatchEvent(new Event('online')); }")
     await expect(texts_of(stage.page).last).to_have_text("it waits")
     await stage.composer.clear()
 

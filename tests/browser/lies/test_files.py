@@ -105,7 +105,8 @@ async def test_no_other_file_is_drawn_or_saved(stage: Stage) -> None:
             await of(stage).get_by_role("button", name="Download").click()
             await expect(of(stage).get_by_role("button", name="Cancel")).to_be_hidden()
             await expect(of(stage).get_by_role("status")).to_contain_text(words)
-            await stage.shows_nothing_of_it()
+            assert FORGED not in await page.content()
+    await stage.shows_nothing_of_it()
     carol, dave = [await Peer.arrives(stage.truth, name) for name in ("carol", "dave")]
     stage.peers += [carol, dave]
     await carol.starts_with(stage.alice.search_pin)

@@ -101,7 +101,8 @@ async def test_a_preview_shows_only_what_its_person_signed_as_the_next_or_last_k
                 await stage.page.goto(stage.liar.url)
             await expect(last_of(stage, bob)).to_have_text(text)
             await expect(stage.alice.alert).to_have_count(0)
-            await stage.shows_nothing_of_it()
+            assert FORGED not in await stage.page.content()
+    await stage.shows_nothing_of_it()
     await stage.page.goto(stage.liar.url)  # control: no lie
     await expect(last_of(stage, bob)).to_have_text("You: and mine")
     await stage.opens_anew()
