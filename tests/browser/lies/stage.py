@@ -71,24 +71,6 @@ NOTED = """async (n) => {
     throw new Error("This browser did not store its last message.");
 }"""
 
-# Keys from a PIN: what was derived once from this PIN and salt is not derived again, until the page is left.
-DERIVE_ONCE = """() => {
-    const { prototype } = SubtleCrypto;
-    const { importKey, deriveBits } = prototype;
-    const [pins, derived] = [new WeakMap(), new Map()];
-    prototype.importKey = async function importIt(format, data, name, ...more) {
-        const key = await importKey.call(this, format, data, name, ...more);
-        if (name === "PBKDF2") pins.set(key, `${data}`);
-        return key;
-    };
-    prototype.deriveBits = async function deriveThem(how, key, ...more) {
-        if (!pins.has(key)) return deriveBits.call(this, how, key, ...more);
-        const from = JSON.stringify([pins.get(key), how.hash, how.iterations, [...how.salt], ...more]);
-        if (!derived.has(from)) derived.set(from, deriveBits.call(this, how, key, ...more));
-        return (await derived.get(from)).slice();
-    };
-}"""
-
 MANY, OTHERS = 12, 12  # messages of Bob, and other contacts
 
 # The contact of the open conversation, as stored in the vault on the server.
@@ -305,12 +287,6 @@ class Stage:
     async def contact(self) -> dict[str, Any]:
         """Return what Alice's browser has stored about Bob."""
         return await contact_of(self.page)
-
-
-async def derives_once(page: Page) -> None:
-    """From here on, this page derives the keys from a PIN once: 600,000 rounds for each of many lies take most of their
-    time."""
-    await page.evaluate(DERIVE_ONCE)
 
 
 class Visitor:

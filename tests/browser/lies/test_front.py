@@ -10,7 +10,7 @@ from playwright.async_api import Browser, expect
 from ezdms.views.assets import address_of
 from tests.browser.lies.answers import NO_JSON, PROMPT, saying, with_member, without
 from tests.browser.lies.liar import Answer, Change, Liar
-from tests.browser.lies.stage import LOGIN_PIN, Stage, Visitor, derives_once
+from tests.browser.lies.stage import LOGIN_PIN, Stage, Visitor
 from tests.browser.lies.watching import FORGED, STOLEN, Watch, everything_on, stored_in
 from tests.support.someone import Someone
 
@@ -58,7 +58,6 @@ async def is_refused(visitor: Visitor, name: str, login_pin: str, request: str, 
 
 async def test_an_invalid_login_response_logs_nobody_in(visitor: Visitor) -> None:
     await visitor.opens()
-    await derives_once(visitor.page)
     for name, (request, change) in REFUSED.items():
         await is_refused(visitor, name, LOGIN_PIN, request, change)
     await visitor.shows_nothing_of_it()
@@ -82,7 +81,6 @@ ACCOUNT: dict[str, Change] = {
 
 async def test_a_wrong_or_incomplete_account_unlocks_nothing(stage: Stage, visitor: Visitor) -> None:
     await visitor.opens()
-    await derives_once(visitor.page)
     for name, change in ACCOUNT.items():
         heard = len(visitor.liar.heard)
         await is_refused(visitor, name, stage.alice.login_pin, LOGIN, change)

@@ -10,7 +10,7 @@ from playwright.async_api import expect
 
 from tests.browser.lies.answers import BAD, ODD, PROMPT, saying, with_member, wrong
 from tests.browser.lies.liar import Change
-from tests.browser.lies.stage import LOGIN_PIN, Stage, Visitor, derives_once, told
+from tests.browser.lies.stage import LOGIN_PIN, Stage, Visitor, told
 from tests.browser.lies.test_front import LOGIN
 from tests.browser.lies.watching import FORGED, STOLEN, everything_on, stored_in
 
@@ -69,7 +69,6 @@ async def test_a_code_that_is_asked_for_in_vain_is_all_that_the_server_gets(visi
 async def test_an_invalid_challenge_asks_for_nothing(visitor: Visitor) -> None:
     page = visitor.page
     await visitor.opens()
-    await derives_once(page)
     for challenge in (None, 1, [], ["QUFB"], "", "A" * 1025, f"{FORGED} {STOLEN}", "QUFB="):
         with told(str(challenge)[:30]), visitor.liar.lying(LOGIN, asking(challenge)):
             await page.get_by_label("Login PIN", exact=True).fill(LOGIN_PIN)
@@ -113,7 +112,6 @@ async def test_claims_about_the_second_step_are_numbers_and_codes_or_nothing(sta
         await expect(part.get_by_text("This server says two-step login is on. Recovery codes left: 0.")).to_be_visible()
     await page.reload()
     await expect(part.get_by_text("Two-step login is off.")).to_be_visible()
-    await derives_once(page)
     await page.get_by_label("Your Login PIN, to turn it on").fill(stage.alice.login_pin)
     for secret in SECRETS:
         with told(str(secret)[:30]), stage.liar.lying("POST /second_step", with_member("secret", secret)):
