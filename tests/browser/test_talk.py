@@ -470,7 +470,8 @@ async def test_logging_out_deletes_the_keys_in_every_tab_and_a_bookmark_leads_ba
     await expect(alice.alert).to_contain_text("The server cannot be reached")
     await alice.context.set_offline(False)
     await expect(alice.alert).to_have_count(0)
-    await alice.logs_out()
+    await alice.page.get_by_role("button", name="Log out").click()
+    await expect(alice.page.get_by_text("You logged out.")).to_be_visible()
     for page in (alice.page, second_tab):
         await expect(page.get_by_role("button", name="Log in")).to_be_visible()
         assert await page.evaluate(STORED) == [0, 0, 0, 0, 0, 0]
