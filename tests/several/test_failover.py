@@ -46,13 +46,24 @@ def standby(own_postgresql: engines.PostgreSQL) -> Iterator[engines.PostgreSQL]:
     found.stop()
 
 
+def can_be_reached(address: str) -> bool:
+    """Whether this database exists there."""
+    try:
+        psycopg.connect(address).close()
+    except psycopg.OperationalError:
+        return False
+    return True
+
+
 def test_a_standby_that_takes_over_has_all_that_was_acknowledged_and_is_found_without_a_restart(
     own_postgresql: engines.PostgreSQL, standby: engines.PostgreSQL, bus: buses.Redis, tmp_path: Path
 ) -> None:
     first, second = own_postgresql.create(), own_postgresql.folder / "standby"
     both = f"{first},{second}&target_session_attrs=read-write"
+    alone = first.replace(str(own_postgresql.folder), str(second))
+    wait(lambda: can_be_reached(alone))  # the new database has arrived there
     assert "is a standby. Use the address of the primary" in refused(
-        tmp_path / "alone", database_url=first.replace(str(own_postgresql.folder), str(second)), bus_url="unix:///none"
+        tmp_path / "alone", database_url=alone, bus_url="unix:///none"
     )
     site = Site(tmp_path, both, bus)
     with ExitStack() as opened:
