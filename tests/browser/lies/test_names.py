@@ -54,8 +54,9 @@ async def test_a_contact_left_out_of_the_list_remains_a_contact(stage: Stage) ->
     await stage.says("who are you?")
     await stage.remembers()
     with stage.liar.lying(LIST, listing("")):
-        await stage.opens()
+        await stage.page.goto(stage.liar.url)
         await expect(stage.warning).to_contain_text("no longer lists your conversation with bob")
+        await stage.opens()
         assert (await stage.contact())["verified"] == "search-pin"
         await expect(stage.page.get_by_role("button", name="Verified by Search PIN")).to_be_visible()
         await stage.carries_on()
