@@ -125,7 +125,7 @@ async def test_all_tabs_and_devices_agree_even_if_all_send_at_once_or_one_missed
 
     await alice.page.route("**/send_message", be_overtaken)
     await alice.writes("at last")
-    await until(lambda: len(taken) == 7)
+    await until(lambda: len(taken) == 7, within=90)  # if it gives up, it tries again after ten seconds
     await bob.sees(*taken, "at last")
     await alice.sees(*taken, "at last")
     await expect(alice.page.locator(".pending")).to_have_count(0)

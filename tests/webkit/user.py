@@ -52,8 +52,10 @@ class WebKitUser:
         self.window.until(READS_PIN, self.search_pin)
 
     def new_chat(self) -> None:
-        """Open “New chat”, unless it is open."""
-        if not self.window.has("textbox", "Their Search PIN"):
+        """Open “New chat”, unless it is open. What comes late moves the button, and a click may miss it."""
+        for _ in range(3):
+            if self.window.has("textbox", "Their Search PIN"):
+                return
             self.window.press("New chat")
 
     def looks_up(self, search_pin: str) -> None:
