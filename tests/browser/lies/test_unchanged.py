@@ -6,7 +6,6 @@ import itertools
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from statistics import median
 from typing import Any
 
 from playwright.async_api import Page, Route, expect
@@ -182,7 +181,7 @@ async def test_a_server_that_asks_for_no_wait_is_asked_once_a_second(talk: Stage
         times = await talk.page.evaluate(ASKED_AT)
     pauses = [later - earlier for earlier, later in itertools.pairwise(times)]
     assert len(pauses) >= 6
-    assert median(pauses) >= 999  # and at once with the next round, every ten seconds
+    assert sorted(pauses)[1] >= 999  # and at once with the next round, every ten seconds
     await expect(texts_of(talk.page)).to_have_text([*said, "patient"])
     assert len(await talk.bob.rows()) == len(said) + 1
 

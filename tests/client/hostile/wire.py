@@ -17,10 +17,10 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from ezdms.client.transport import POLICY
+from tests.support import wire
 
 OURS = f"{POLICY}sandbox"  # an answer without it counts as no connection, and is retried for a minute
 HOP_BY_HOP = {"connection", "transfer-encoding", "content-length", "date", "host", "accept-encoding"}
-Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 @dataclass
@@ -129,7 +129,7 @@ class Wire:
 
     async def _serve(self) -> None:
         self._stop = asyncio.Event()
-        self._idle: list[Stream] = []  # connections to the server
+        self._to_server = wire.Wire(urlsplit(self._server).port or 80, is_kept=True)
         self._tasks: set[asyncio.Task[None]] = set()
         listener = await asyncio.start_server(self._begin, "127.0.0.1", 0)
         self.url = f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}"
@@ -139,8 +139,7 @@ class Wire:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        for _, writer in self._idle:
-            writer.close()
+        self._to_server.close()
         await asyncio.sleep(0.01)  # lets the loop close connections
 
     async def _begin(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -175,26 +174,11 @@ class Wire:
         kept = {name: value for name, value in asked.headers.items() if name not in HOP_BY_HOP}
         own = {"host": urlsplit(self._server).netloc, "content-length": str(len(asked.body))}
         plain = {"accept-encoding": "identity"}  # bodies that can be changed
-        octets = _head(f"{asked.method} {asked.target} HTTP/1.1", kept | own | plain) + asked.body
-        while self._idle:
-            with suppress(asyncio.IncompleteReadError, OSError):  # the server closed it meanwhile
-                return await self._ask(octets, self._idle.pop())
-        return await self._ask(octets, await self._dial())
+        heard = await self._to_server.ask(asked.method, asked.target, [*(kept | own | plain).items()], asked.body)
+        found = {name: value for name, value in heard.headers if name not in HOP_BY_HOP}
+        return Answer(heard.status, found, heard.body)
 
-    async def _ask(self, octets: bytes, stream: Stream) -> Answer:
-        reader, writer = stream
-        try:
-            writer.write(octets)
-            first, headers = _parsed(await reader.readuntil(b"\r\n\r\n"))
-            body = await _body(reader, headers)
-        except BaseException:
-            writer.close()
-            raise
-        self._idle.append(stream)
-        kept = {name: value for name, value in headers.items() if name not in HOP_BY_HOP}
-        return Answer(int(first.split()[1]), kept, body)
-
-    async def _dial(self) -> Stream:
+    async def _dial(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         return await asyncio.open_connection(urlsplit(self._server).hostname, urlsplit(self._server).port)
 
     def _changed(self, asked: Asked, answer: Answer) -> Answer:
